@@ -1,0 +1,46 @@
+# Each target works as the first command on a fresh clone: it makes its own virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format bench clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.package: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
+
+demo: $(VENV)/.package  ## publish the order system's messages and show where each went
+	$(BIN)/leveret run examples/orders/topology.yaml --messages examples/orders/messages.jsonl
+	$(BIN)/leveret explain examples/orders/topology.yaml orders order.created.eu
+
+test: $(VENV)/.dev  ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev $(VENV)/.bench  ## linters, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	if $(BIN)/python -m pip install --quiet pyright; then $(BIN)/pyright; else echo "pyright did not install: skipped"; fi
+
+format: $(VENV)/.dev  ## rewrite the code in its canonical layout
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench  ## measure in-process speed beside its peers
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""An embeddable, RabbitMQ-compatible AMQP 0-9-1 routing broker."""

@@ -1,0 +1,45 @@
+"""The 14 properties of AMQP's `basic` class, all optional (AMQP 0-9-1 section 1.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import define
+
+if TYPE_CHECKING:
+    import datetime
+    import decimal
+
+__all__ = ["FieldTable", "FieldValue", "Properties"]
+
+#: A value in a headers or arguments table, as AMQP clients for Python represent it.
+FieldValue: TypeAlias = (
+    "bool | int | float | decimal.Decimal | str | bytes | bytearray | datetime.datetime"
+    " | list[FieldValue] | dict[str, FieldValue] | None"
+)
+FieldTable: TypeAlias = Mapping[str, FieldValue]
+
+
+@define
+class Properties:
+    """The properties of a message; `None` means absent, as on the wire.
+
+    `expiration` is a decimal string of milliseconds, `timestamp` is in seconds since the Unix
+    epoch, `delivery_mode` is 1 (transient) or 2 (persistent), `priority` is 0 to 255.
+    """
+
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: dict[str, FieldValue] | None = None
+    delivery_mode: int | None = None
+    priority: int | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expiration: str | None = None
+    message_id: str | None = None
+    timestamp: int | None = None
+    type: str | None = None
+    user_id: str | None = None
+    app_id: str | None = None
+    cluster_id: str | None = None
