@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define
+from attrs import frozen
 
 if TYPE_CHECKING:
     import datetime
     import decimal
 
-__all__ = ["FieldTable", "FieldValue", "Properties"]
+__all__ = ["NO_PROPERTIES", "FieldTable", "FieldValue", "Properties"]
 
 #: A value in a headers or arguments table, as AMQP clients for Python represent it.
 FieldValue: TypeAlias = (
@@ -21,9 +21,12 @@ FieldValue: TypeAlias = (
 FieldTable: TypeAlias = Mapping[str, FieldValue]
 
 
-@define
+@frozen(hash=False)
 class Properties:
     """The properties of a message; `None` means absent, as on the wire.
+
+    Frozen, since a message is shared by every queue it is routed to: `attrs.evolve` makes a
+    changed copy, and a headers dict is not to be changed once it was published.
 
     `expiration` is a decimal string of milliseconds, `timestamp` is in seconds since the Unix
     epoch, `delivery_mode` is 1 (transient) or 2 (persistent), `priority` is 0 to 255.
@@ -43,3 +46,7 @@ class Properties:
     user_id: str | None = None
     app_id: str | None = None
     cluster_id: str | None = None
+
+
+#: What a message published without properties has.
+NO_PROPERTIES = Properties()

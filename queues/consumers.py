@@ -1,0 +1,170 @@
+"""The consumers of one queue, and whose turn it is.
+
+Turns are RabbitMQ's (`rabbit_queue_consumers`): the first consumer of the highest priority that
+can take a message gets it and goes to the end of its priority's line (S83). One that cannot
+(its prefetch is used up, or its channel's) leaves the line and comes back to its end when it can
+again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import define, field
+from sortedcontainers import SortedDict
+
+from leveret.properties import FieldTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from leveret.queues.message import QueuedMessage
+    from leveret.queues.queue import Queue
+
+__all__ = ["Consumer", "ConsumerStatistics", "Consumers", "Receiver"]
+
+
+class Receiver(Protocol):
+    """The channel that a consumer belongs to, as a queue sees it."""
+
+    def can_receive(self) -> bool:
+        """Say whether the channel takes deliveries now (its own prefetch limit, flow)."""
+        ...
+
+    def receive(self, consumer: Consumer, entry: QueuedMessage) -> None:
+        """Take a delivery. It must not call the queue back."""
+        ...
+
+    def consumer_cancelled(self, consumer: Consumer) -> None:
+        """Take note that the queue is gone and the consumer with it (S73)."""
+        ...
+
+
+@define(eq=False)
+class Consumer:
+    """One subscription. `prefetch` is the limit of its unacknowledged messages; 0 is none."""
+
+    tag: str
+    queue: Queue
+    receiver: Receiver
+    no_ack: bool = False
+    exclusive: bool = False
+    priority: int = 0
+    prefetch: int = 0
+    arguments: FieldTable = field(factory=dict)
+    unacked: int = field(default=0, init=False)
+    delivered: int = field(default=0, init=False)
+    # Out of the line, since it could not take a message when its turn came.
+    blocked: bool = field(default=False, init=False)
+
+    def can_take(self) -> bool:
+        """Say whether a message may be delivered to it now (S74–S76)."""
+        if self.prefetch and self.unacked >= self.prefetch and not self.no_ack:
+            return False
+        return self.receiver.can_receive()
+
+    def statistics(self) -> ConsumerStatistics:
+        """Return its figures as they are now."""
+        return ConsumerStatistics(
+            tag=self.tag,
+            queue=self.queue.name,
+            no_ack=self.no_ack,
+            exclusive=self.exclusive,
+            priority=self.priority,
+            prefetch=self.prefetch,
+            unacked=self.unacked,
+            delivered=self.delivered,
+            active=self.queue.is_active(self),
+        )
+
+
+@define(frozen=True)
+class ConsumerStatistics:
+    """A consumer's figures at one moment; `active` is False for one that waits (S84)."""
+
+    tag: str
+    queue: str
+    no_ack: bool
+    exclusive: bool
+    priority: int
+    prefetch: int
+    unacked: int
+    delivered: int
+    active: bool
+
+
+@define(eq=False)
+class Consumers:
+    """The consumers of a queue in turn. `next` is O(1) amortised, the rest O(consumers) or less."""
+
+    # minus priority -> consumers in line
+    _lines: SortedDict[int, deque[Consumer]] = field(factory=SortedDict, init=False)
+    # (receiver, tag) -> consumer, in line or blocked, in order of registration
+    registered: dict[tuple[Receiver, str], Consumer] = field(factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self.registered)
+
+    def __iter__(self) -> Iterator[Consumer]:
+        return iter(self.registered.values())
+
+    def add(self, consumer: Consumer) -> None:
+        """Put a new consumer at the end of its line."""
+        self.registered[consumer.receiver, consumer.tag] = consumer
+        self._enter(consumer)
+
+    def remove(self, consumer: Consumer) -> None:
+        """Take a consumer out, in line or not."""
+        del self.registered[consumer.receiver, consumer.tag]
+        line = self._lines.get(-consumer.priority)
+        if not consumer.blocked and line is not None:
+            line.remove(consumer)
+            if not line:
+                del self._lines[-consumer.priority]
+
+    def first(self) -> Consumer | None:
+        """Return who stands first in line, able or not; a blocked one only where all are."""
+        if self._lines:
+            return self._lines.peekitem(0)[1][0]
+        return next(iter(self), None)
+
+    def next(self) -> Consumer | None:
+        """Return who gets the next message and send it to the end of its line, or None."""
+        while self._lines:
+            key, line = self._lines.peekitem(0)
+            consumer = line[0]
+            if consumer.can_take():
+                if len(line) > 1:
+                    line.rotate(-1)
+                return consumer
+            consumer.blocked = True
+            line.popleft()
+            if not line:
+                del self._lines[key]
+        return None
+
+    def unblock(self, consumers: Iterable[Consumer]) -> bool:
+        """Let those of the blocked that can take a message again re-enter; say whether any did."""
+        unblocked = False
+        for consumer in consumers:
+            if consumer.blocked and consumer.can_take():
+                consumer.blocked = False
+                self._enter(consumer)
+                unblocked = True
+        return unblocked
+
+    def _enter(self, consumer: Consumer) -> None:
+        line = self._lines.get(-consumer.priority)
+        if line is None:
+            line = self._lines[-consumer.priority] = deque()
+        line.append(consumer)
+
+    def check(self) -> None:
+        """Assert that each consumer stands in its own line once, or is blocked."""
+        in_line = [consumer for line in self._lines.values() for consumer in line]
+        assert all(line for line in self._lines.values()), "an empty line was kept"
+        assert len(in_line) == len(set(map(id, in_line)))
+        assert {id(c) for c in in_line} == {id(c) for c in self if not c.blocked}
+        for key, line in self._lines.items():
+            assert all(consumer.priority == -key for consumer in line)

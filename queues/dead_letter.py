@@ -1,0 +1,125 @@
+"""What a message becomes when it dies, and the rule that ends dead-letter cycles.
+
+The `x-death` header is an array, most recent death first, with one table per (queue, reason):
+its `count` grows and it moves to the front when the same death repeats (S101–S106). The rules
+are those of `rabbit_dead_letter` and, from 3.13, `mc:record_death`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leveret.properties import FieldValue
+    from leveret.queues.message import Message
+
+__all__ = ["DeathRules", "cycle", "is_cycle", "record_death"]
+
+
+@frozen
+class DeathRules:
+    """Where RabbitMQ's versions differ about a death.
+
+    `trusts_client`: an `x-death` header that a client sent in is counted on (S107).
+    `records_last`: `x-last-death-*` headers are written (S105).
+    `turns_older`: with two or more older deaths, those come out in reverse order (3.10).
+    """
+
+    trusts_client: bool = False
+    records_last: bool = True
+    turns_older: bool = False
+
+
+def _entry(message: Message, queue: str, reason: str, now_ms: int) -> dict[str, FieldValue]:
+    headers = message.properties.headers or {}
+    carbon_copies = headers.get("CC")
+    keys: list[FieldValue] = [message.routing_key]
+    if isinstance(carbon_copies, list):
+        keys += [key for key in carbon_copies if isinstance(key, str)]
+    entry: dict[str, FieldValue] = {}
+    if message.properties.expiration is not None:
+        entry["original-expiration"] = message.properties.expiration
+    return entry | {
+        "count": 1,
+        "reason": reason,
+        "queue": queue,
+        "time": datetime.datetime.fromtimestamp(now_ms // 1000, tz=datetime.UTC),
+        "exchange": message.exchange,
+        "routing-keys": keys,
+    }
+
+
+def _older_deaths(message: Message, rules: DeathRules) -> list[dict[str, FieldValue]] | None:
+    """Return the deaths on record, or None for a message that dies for the first time."""
+    deaths = (message.properties.headers or {}).get("x-death")
+    if deaths is None or not (message.died or rules.trusts_client):
+        return None
+    if not isinstance(deaths, list):
+        return []
+    return [death for death in deaths if isinstance(death, dict)]
+
+
+def _merge(
+    entry: dict[str, FieldValue], older: list[dict[str, FieldValue]], rules: DeathRules
+) -> list[FieldValue]:
+    if rules.turns_older and len(older) > 1:
+        older = older[::-1]
+    others: list[FieldValue] = []
+    for death in older:
+        if death.get("queue") == entry["queue"] and death.get("reason") == entry["reason"]:
+            count = death.get("count")
+            entry = death | {"count": count + 1 if isinstance(count, int) else 1}
+        else:
+            others.append(death)
+    return [entry, *others]
+
+
+def record_death(
+    message: Message, queue: str, reason: str, now_ms: int, rules: DeathRules
+) -> Message:
+    """Return the message as it leaves `queue`, dead for `reason` at `now_ms` (S101–S106).
+
+    Its `expiration` is gone, so that it does not expire again where it lands (S106).
+    """
+    headers: dict[str, FieldValue] = dict(message.properties.headers or {})
+    entry = _entry(message, queue, reason, now_ms)
+    older = _older_deaths(message, rules)
+    names: dict[str, FieldValue] = {"reason": reason, "queue": queue, "exchange": message.exchange}
+    if older is None:
+        headers |= {f"x-first-death-{key}": value for key, value in names.items()}
+    if rules.records_last:
+        headers |= {f"x-last-death-{key}": value for key, value in names.items()}
+    headers["x-death"] = _merge(entry, older or [], rules)
+    properties = evolve(message.properties, headers=headers, expiration=None)
+    return evolve(message, properties=properties, expiration_ms=None, died=True)
+
+
+def _deaths(message: Message) -> list[dict[str, FieldValue]]:
+    deaths = (message.properties.headers or {}).get("x-death")
+    return [d for d in deaths if isinstance(d, dict)] if isinstance(deaths, list) else []
+
+
+def is_cycle(message: Message, reason: str, target: str) -> bool:
+    """Say whether dead-lettering to queue `target` would go in a circle (S110–S112).
+
+    It would when `target` stands in the death history, and no death since, nor that one, was an
+    explicit reject.
+    """
+    if reason == "rejected":
+        return False
+    since: list[FieldValue] = []
+    for death in _deaths(message):
+        since.append(death.get("reason"))
+        if death.get("queue") == target:
+            return "rejected" not in since
+    return False
+
+
+def cycle(message: Message, target: str) -> Iterable[str]:
+    """Return the queues of the circle, ordered by death recency, for the log."""
+    return [target, *(str(death.get("queue")) for death in _deaths(message))]

@@ -1,0 +1,94 @@
+"""What holds for a queue: its arguments and its policies, merged (S100)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from leveret.queues.arguments import queue_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leveret.properties import FieldTable, FieldValue
+
+__all__ = ["QueueSettings", "effective_settings"]
+
+
+@frozen
+class QueueSettings:
+    """The limits, times and dead-letter target in force; None where there is none.
+
+    Times are in milliseconds, `max_length` in messages, `max_length_bytes` in bytes of body.
+    """
+
+    type: str = "classic"
+    message_ttl_ms: int | None = None
+    expires_ms: int | None = None
+    max_length: int | None = None
+    max_length_bytes: int | None = None
+    overflow: str = "drop-head"
+    dead_letter_exchange: str | None = None
+    dead_letter_routing_key: str | None = None
+    dead_letter_strategy: str = "at-most-once"
+    max_priority: int | None = None
+    single_active_consumer: bool = False
+    delivery_limit: int | None = None
+    consumer_timeout_ms: int | None = None
+
+
+def _number(policy: FieldValue, argument: FieldValue) -> int | None:
+    """Return the smaller of two numbers, where both are set (S100)."""
+    numbers = [n for n in (policy, argument) if isinstance(n, int) and not isinstance(n, bool)]
+    return min(numbers, default=None)
+
+
+def _text(policy: FieldValue, argument: FieldValue) -> str | None:
+    """Return the argument, or else the policy (S100)."""
+    for value in (argument, policy):
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def effective_settings(
+    arguments: FieldTable,
+    policy: Mapping[str, FieldValue] | None = None,
+    *,
+    default_delivery_limit: int | None = None,
+) -> QueueSettings:
+    """Merge a queue's arguments with the definition of the policies that apply to it.
+
+    `policy` has the keys of RabbitMQ's policies, such as `message-ttl`. The default delivery
+    limit is the profile's; it holds for quorum queues without a limit of their own, and -1
+    switches the limit off (S87).
+    """
+    policy = policy or {}
+
+    def number(key: str) -> int | None:
+        return _number(policy.get(key), arguments.get(f"x-{key}"))
+
+    def text(key: str) -> str | None:
+        return _text(policy.get(key), arguments.get(f"x-{key}"))
+
+    kind = queue_type(arguments)
+    max_priority = arguments.get("x-max-priority") if kind == "classic" else None
+    limit = number("delivery-limit") if kind == "quorum" else None
+    if limit is None and kind == "quorum":
+        limit = default_delivery_limit
+    return QueueSettings(
+        type=kind,
+        message_ttl_ms=number("message-ttl"),
+        expires_ms=number("expires"),
+        max_length=number("max-length"),
+        max_length_bytes=number("max-length-bytes"),
+        overflow=text("overflow") or "drop-head",
+        dead_letter_exchange=text("dead-letter-exchange"),
+        dead_letter_routing_key=text("dead-letter-routing-key"),
+        dead_letter_strategy=text("dead-letter-strategy") or "at-most-once",
+        max_priority=max_priority if isinstance(max_priority, int) else None,
+        single_active_consumer=arguments.get("x-single-active-consumer") is True,
+        delivery_limit=None if limit is not None and limit < 0 else limit,
+        consumer_timeout_ms=number("consumer-timeout"),
+    )
