@@ -1,1 +1,35 @@
-"""Being laid."""
+"""Exchange types, the walk from an exchange to the queues reached, and its explanation."""
+
+from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Random, Verdict
+from leveret.exchanges.consistent_hash import ConsistentHashExchange
+from leveret.exchanges.default import DefaultExchange
+from leveret.exchanges.direct import DirectExchange
+from leveret.exchanges.fanout import FanoutExchange
+from leveret.exchanges.headers import HeadersExchange
+from leveret.exchanges.random_ import RandomExchange
+from leveret.exchanges.registry import ExchangeTypes
+from leveret.exchanges.router import Router
+from leveret.exchanges.topic import TopicExchange
+from leveret.exchanges.trace import Considered, RouteTrace, Visit
+from leveret.exchanges.walk import routing_keys
+
+__all__ = [
+    "BindingLimits",
+    "Considered",
+    "ConsistentHashExchange",
+    "DefaultExchange",
+    "DirectExchange",
+    "Envelope",
+    "Exchange",
+    "ExchangeTypes",
+    "FanoutExchange",
+    "HeadersExchange",
+    "Random",
+    "RandomExchange",
+    "RouteTrace",
+    "Router",
+    "TopicExchange",
+    "Verdict",
+    "Visit",
+    "routing_keys",
+]

@@ -1,0 +1,80 @@
+"""The headers exchange: a binding's arguments take the messages whose headers agree (S50-S54)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Verdict
+from leveret.routing import Binding, HeadersMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from leveret.properties import FieldValue
+
+__all__ = ["HeadersExchange"]
+
+
+@define(eq=False)
+class HeadersExchange(Exchange):
+    """Routes by comparing headers with each binding's arguments, compiled when bound."""
+
+    type = "headers"
+    by_routing_key = False
+
+    # binding -> its arguments, compiled
+    _matches: dict[Binding, HeadersMatch] = field(factory=dict, init=False, repr=False)
+
+    def validate_binding(self, binding: Binding, limits: BindingLimits) -> None:
+        """Refuse an `x-match` that is not one of the four (S54)."""
+        HeadersMatch.compile(binding.arguments)
+
+    def _compile(self, binding: Binding) -> None:
+        self._matches[binding] = HeadersMatch.compile(binding.arguments)
+
+    def _discard(self, binding: Binding) -> None:
+        del self._matches[binding]
+
+    def route(self, envelope: Envelope) -> Collection[Binding]:
+        """Return the bindings whose arguments agree with the headers."""
+        headers = envelope.headers
+        return [binding for binding, match in self._matches.items() if match.matches(headers)]
+
+    def explain(self, binding: Binding, envelope: Envelope) -> Verdict:
+        """Name the first header that differs."""
+        match = self._matches[binding]
+        headers = envelope.headers
+        if match.matches(headers):
+            return Verdict(True)
+        return Verdict(False, match.mismatch(headers))
+
+    def distance(self, binding: Binding, envelope: Envelope) -> float:
+        """Return the headers asked for that are missing or differ."""
+        headers = envelope.headers
+        asked = self._asked(binding)
+        return float(sum(name not in headers or headers[name] != asked[name] for name in asked))
+
+    def label(self, binding: Binding) -> str:
+        """Show `x-match` and the headers asked for."""
+        how = self._matches[binding].mode
+        wanted = [
+            name if value is None else f"{name}={value!r}"
+            for name, value in self._asked(binding).items()
+        ]
+        return f"{how} of {', '.join(wanted)}" if wanted else f"{how} of no headers"
+
+    def _asked(self, binding: Binding) -> dict[str, FieldValue]:
+        """Return the arguments that name headers (S51)."""
+        with_x = self._matches[binding].mode.endswith("-with-x")
+        return {
+            name: value
+            for name, value in binding.arguments.items()
+            if name != "x-match" and (with_x or not name.startswith("x-"))
+        }
+
+    def check(self) -> None:
+        """Assert that exactly the bindings are compiled."""
+        Exchange.check(self)
+        assert self._matches.keys() == self._bindings.keys()

@@ -1,0 +1,100 @@
+"""The exchange types that there are, by name, open to types from elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from attrs import define, field
+
+from leveret.errors import PreconditionFailed
+from leveret.exchanges.base import Exchange
+from leveret.exchanges.consistent_hash import ConsistentHashExchange
+from leveret.exchanges.direct import DirectExchange
+from leveret.exchanges.fanout import FanoutExchange
+from leveret.exchanges.headers import HeadersExchange
+from leveret.exchanges.random_ import RandomExchange
+from leveret.exchanges.topic import TopicExchange
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leveret.properties import FieldValue
+
+__all__ = ["BUILT_IN_TYPES", "ENTRY_POINT_GROUP", "ExchangeTypes"]
+
+BUILT_IN_TYPES: tuple[type[Exchange], ...] = (
+    DirectExchange,
+    FanoutExchange,
+    TopicExchange,
+    HeadersExchange,
+    ConsistentHashExchange,
+    RandomExchange,
+)
+#: Where an installed package names its exchange types: `my-type = my_package:MyExchange`.
+ENTRY_POINT_GROUP = "leveret.exchanges"
+
+
+@define(eq=False)
+class ExchangeTypes:
+    """Names of exchange types and the classes behind them; the six built-in ones at first."""
+
+    # type name -> class
+    _classes: dict[str, type[Exchange]] = field(
+        factory=lambda: {cls.type: cls for cls in BUILT_IN_TYPES}, init=False
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that exchange.declare may use, in the order of registration."""
+        return tuple(self._classes)
+
+    def __contains__(self, type_name: object) -> bool:
+        return type_name in self._classes
+
+    def register(self, cls: type[Exchange]) -> None:
+        """Add an exchange type under its `type`, in place of one of the same name.
+
+        Raises:
+            TypeError: `cls` is not a subclass of `Exchange` that sets `type`.
+
+        """
+        if not (isinstance(cls, type) and issubclass(cls, Exchange) and hasattr(cls, "type")):
+            raise TypeError(f"{cls!r} is not a subclass of leveret.exchanges.Exchange with a type")
+        self._classes[cls.type] = cls
+
+    def load_entry_points(self) -> Self:
+        """Register the types that installed packages name; return the registry.
+
+        Raises:
+            TypeError: an entry point leads to something that is not an exchange type.
+
+        """
+        from importlib.metadata import entry_points
+
+        for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+            self.register(entry_point.load())
+        return self
+
+    def create(
+        self,
+        type_name: str,
+        name: str,
+        *,
+        durable: bool = True,
+        auto_delete: bool = False,
+        internal: bool = False,
+        arguments: Mapping[str, FieldValue] | None = None,
+        virtual_host: str = "/",
+    ) -> Exchange:
+        """Make an exchange; its virtual host is only named in refusals.
+
+        Raises:
+            PreconditionFailed: the type is unknown (S14), or the arguments are refused.
+
+        """
+        cls = self._classes.get(type_name)
+        if cls is None:
+            raise PreconditionFailed(f"unknown exchange type '{type_name}'")
+        exchange = cls(name, durable, auto_delete, internal, arguments or {})
+        exchange.validate_arguments(virtual_host)
+        return exchange

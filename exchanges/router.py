@@ -1,0 +1,119 @@
+"""The route of a message: from exchange and routing key to the queues reached, fast.
+
+Where a result depends on nothing but these two, it is remembered by them until anything in the
+topology changes, so that a key seen before costs one lookup. The memory is bounded: keys are
+chosen by publishers, who may never repeat one. Everything else is walked (`walk.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from attrs import define, field
+
+from leveret.exchanges.base import Envelope, Exchange, Random
+from leveret.exchanges.explain import explain_route
+from leveret.exchanges.walk import routing_keys, walk
+
+if TYPE_CHECKING:
+    from leveret.exchanges.trace import RouteTrace
+    from leveret.properties import Properties
+
+__all__ = ["DEFAULT_CACHE_SIZE", "Router"]
+
+T = TypeVar("T")
+
+#: Routes remembered. With keys of the greatest length, 255 bytes, this is about 5 MB.
+DEFAULT_CACHE_SIZE = 10_000
+
+
+@define(eq=False)
+class Router(Generic[T]):
+    """Finds the queues for a message among exchanges and queues owned, and changed, by the caller.
+
+    The caller calls `invalidate()` after every change of an exchange, a binding, an alternate
+    exchange or a queue. `T` is what the caller keeps under a queue's name.
+    """
+
+    # name -> exchange; "" is the default exchange and always there
+    _exchanges: Mapping[str, Exchange]
+    # name -> queue
+    _queues: Mapping[str, T]
+    _random: Random
+    #: How many routes to remember; 0 remembers none.
+    cache_size: int = DEFAULT_CACHE_SIZE
+    # (exchange, routing key) -> queues; only routes that depend on nothing else
+    _cache: dict[tuple[str, str], tuple[T, ...]] = field(factory=dict, init=False, repr=False)
+
+    def route(
+        self, exchange: str, routing_key: str, properties: Properties | None = None
+    ) -> tuple[T, ...]:
+        """Return the queues that the message goes to, each once (S33); none if it is unroutable.
+
+        Their order is that of the walk, the nearest exchange's first, and within one exchange
+        that of its answer: the same for the same topology.
+
+        Raises:
+            KeyError: there is no such exchange (what that means is the caller's to say: S26).
+            PreconditionFailed: CC or BCC is not an array (S56).
+
+        """
+        headers = None if properties is None else properties.headers
+        if headers and ("CC" in headers or "BCC" in headers):
+            return self._find(exchange, routing_keys(routing_key, properties), properties)[0]
+        found = self._cache.get((exchange, routing_key))
+        if found is not None:
+            return found
+        found, memorable = self._find(exchange, (routing_key,), properties)
+        if memorable and self.cache_size:
+            self._remember(exchange, routing_key, found)
+        return found
+
+    def invalidate(self) -> None:
+        """Forget every route: something in the topology changed."""
+        self._cache.clear()
+
+    def explain(
+        self, exchange: str, routing_key: str, properties: Properties | None = None
+    ) -> RouteTrace:
+        """Say where the message would go and why, binding by binding; nothing is changed or drawn.
+
+        Raises:
+            KeyError: there is no such exchange.
+            PreconditionFailed: CC or BCC is not an array (S56).
+
+        """
+        envelope = Envelope(routing_keys(routing_key, properties), properties, self._random)
+        return explain_route(self._exchanges[exchange], self._exchanges, self._queues, envelope)
+
+    def _remember(self, exchange: str, routing_key: str, found: tuple[T, ...]) -> None:
+        # Dropping all costs less bookkeeping on each hit than knowing which one is old.
+        if len(self._cache) >= self.cache_size:
+            self._cache.clear()
+        self._cache[exchange, routing_key] = found
+
+    def _find(
+        self, exchange: str, keys: tuple[str, ...], properties: Properties | None
+    ) -> tuple[tuple[T, ...], bool]:
+        """Walk; return the queues, and whether exchange and routing keys alone decided."""
+        queues = self._queues
+        if not exchange:
+            return tuple(queues[key] for key in dict.fromkeys(keys) if key in queues), True
+        memorable = True
+        # queue name -> queue
+        reached: dict[str, T] = {}
+        envelope = Envelope(keys, properties, self._random)
+        for step in walk(self._exchanges[exchange], self._exchanges, envelope):
+            memorable = memorable and step.exchange.by_routing_key
+            for binding in step.bindings:
+                name = binding.destination
+                if binding.destination_type == "queue" and name in queues:
+                    reached[name] = queues[name]
+        return tuple(reached.values()), memorable
+
+    def check(self) -> None:
+        """Assert that each remembered route is the one that would be found now."""
+        assert len(self._cache) <= self.cache_size
+        for (exchange, routing_key), found in self._cache.items():
+            assert self._find(exchange, (routing_key,), None) == (found, True)

@@ -1,0 +1,211 @@
+"""Draws a `RouteTrace` as a tree of plain text.
+
+    exchange 'orders' (topic) ◀─ routing key 'order.paid.eu'
+    ├─ ✔ '#'           ─▶ exchange 'audit' (fanout)
+    │  └─ ✔ ─▶ queue 'everything'
+    └─ ✘ 'order.*.us'  ─▶ queue 'us': word 3 is 'eu', the pattern wants 'us'
+    ✔ reaches 'everything' (through 'audit')
+
+What an exchange led to hangs below the binding that led there. Names are quoted as Python quotes
+strings, so that no control character in a name reaches a terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from leveret.exchanges.trace import RouteTrace, Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from leveret.exchanges.trace import Considered
+
+__all__ = ["MISSES_DRAWN", "draw"]
+
+#: Bindings that did not match are all drawn up to this number; past it, only the nearest.
+MISSES_DRAWN = 5
+#: Labels are padded to stand in line, but no further than this.
+_LABEL_WIDTH = 40
+_HEADERS_WIDTH = 200
+
+
+@define
+class _Branch:
+    """One line of the tree, and what hangs below it."""
+
+    text: str
+    below: list[_Branch] = field(factory=list)
+
+    def hang(self, text: str) -> _Branch:
+        branch = _Branch(text)
+        self.below.append(branch)
+        return branch
+
+
+def draw(trace: RouteTrace) -> str:
+    """Return the tree, without a newline at its end."""
+    return _Drawing(trace).draw()
+
+
+@define
+class _Drawing:
+    """The state of one drawing."""
+
+    trace: RouteTrace
+    # exchange -> its visit
+    visits: dict[str, Visit] = field(init=False)
+    queues: set[str] = field(init=False)
+    #: Queues drawn so far; what comes to one again is told so.
+    drawn: set[str] = field(factory=set, init=False)
+    #: What remains to be drawn: the visit, and the branch that led to it.
+    work: list[tuple[Visit, _Branch]] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.visits = {visit.exchange: visit for visit in self.trace.visits}
+        self.queues = {*self.trace.queues, *self.trace.possible}
+
+    def draw(self) -> str:
+        start = self.trace.visits[0]
+        root = _Branch(f"{_exchange(start)} ◀─ {_message(self.trace)}")
+        self.work.append((start, root))
+        for visit, branch in self.work:
+            self._bindings(visit, branch)
+            self._ending(visit, branch)
+        return "\n".join([*_lines(root), _outcome(self.trace)])
+
+    def _bindings(self, visit: Visit, branch: _Branch) -> None:
+        shown = _shown(visit)
+        width = min(max((len(one.label) for one in shown), default=0), _LABEL_WIDTH)
+        for one in shown:
+            label = f"{one.label:{width}} " if width else ""
+            text = f"{_mark(visit, one)} {label}─▶ {self._destination(visit, one)}"
+            if one.reason:
+                text += f" ({one.reason})" if one.matched else f": {one.reason}"
+            if not visit.matched and one is visit.nearest[0] and len(visit.considered) > 1:
+                text += "  ◀ nearest miss"
+            below = branch.hang(text)
+            next_visit = self.visits.get(one.binding.destination)
+            if (
+                one.matched
+                and one.binding.destination_type == "exchange"
+                and next_visit is not None
+                and next_visit.binding == one.binding
+            ):
+                self.work.append((next_visit, below))
+        if hidden := len(visit.considered) - len(shown):
+            branch.hang(f"… and {hidden} more that did not match")
+
+    def _destination(self, visit: Visit, one: Considered) -> str:
+        name = one.binding.destination
+        if one.binding.destination_type == "exchange":
+            return self._exchange_at(name, one) if one.matched else f"exchange {name!r}"
+        if not one.matched:
+            return f"queue {name!r}"
+        if name not in self.queues:
+            return f"queue {name!r}, which does not exist"
+        if name in self.drawn:
+            return f"queue {name!r}, reached already"
+        self.drawn.add(name)
+        return f"queue {name!r}"
+
+    def _exchange_at(self, name: str, one: Considered) -> str:
+        visit = self.visits.get(name)
+        if visit is None:
+            return f"exchange {name!r}, which does not exist"
+        if visit.binding != one.binding:
+            return f"exchange {name!r}, visited already"
+        return _exchange(visit)
+
+    def _ending(self, visit: Visit, branch: _Branch) -> None:
+        """Say what follows where nothing matched."""
+        if visit.matched:
+            return
+        nothing = "nothing matched" if visit.considered else "nothing is bound"
+        name = visit.alternate
+        if name is None:
+            if not visit.considered:
+                branch.hang(f"✘ {nothing}")
+            return
+        to = self.visits.get(name)
+        if not name:
+            branch.hang(f"✘ {nothing}; the default exchange as alternate leads nowhere")
+        elif to is None:
+            branch.hang(f"✘ {nothing}; the alternate exchange {name!r} does not exist")
+        elif to.source != visit.exchange or to.binding is not None:
+            branch.hang(f"✘ {nothing}; the alternate exchange {name!r} was visited already")
+        else:
+            self.work.append((to, branch.hang(f"↪ {nothing}; alternate {_exchange(to)}")))
+
+
+def _shown(visit: Visit) -> list[Considered]:
+    misses = sum(not one.matched for one in visit.considered)
+    if misses <= MISSES_DRAWN:
+        return list(visit.considered)
+    return [*(one for one in visit.considered if one.matched), *visit.nearest[:MISSES_DRAWN]]
+
+
+def _mark(visit: Visit, one: Considered) -> str:
+    if not one.matched:
+        return "✘"
+    return "?" if visit.by_chance else "✔"
+
+
+def _exchange(visit: Visit) -> str:
+    if not visit.exchange:
+        return "the default exchange"
+    note = f", {visit.note}" if visit.note else ""
+    return f"exchange {visit.exchange!r} ({visit.type}{note})"
+
+
+def _message(trace: RouteTrace) -> str:
+    key, *copies = trace.routing_keys
+    text = f"routing key {key!r}"
+    if copies:
+        text += f", and by CC or BCC {', '.join(map(repr, copies))}"
+    headers = ", ".join(
+        f"{name}={value!r}"
+        for name, value in trace.headers.items()
+        if not (copies and name in ("CC", "BCC"))
+    )
+    if len(headers) > _HEADERS_WIDTH:
+        headers = headers[: _HEADERS_WIDTH - 1] + "…"
+    return f"{text}, headers {headers}" if headers else text
+
+
+def _outcome(trace: RouteTrace) -> str:
+    if trace.unroutable:
+        return "✘ reaches no queue: returned if published as mandatory, dropped otherwise"
+    parts = []
+    if trace.queues:
+        parts.append("reaches " + _queue_list(trace, trace.queues))
+    if trace.possible:
+        parts.append("by chance reaches " + _queue_list(trace, trace.possible, " or "))
+    return f"{'✔' if trace.queues else '?'} {'; '.join(parts)}"
+
+
+def _queue_list(trace: RouteTrace, queues: tuple[str, ...], comma: str = ", ") -> str:
+    return comma.join(f"{queue!r}{_through(trace, queue)}" for queue in queues)
+
+
+def _through(trace: RouteTrace, queue: str) -> str:
+    exchanges = [exchange for exchange, _ in trace.paths[queue]][1:]
+    if not exchanges:
+        return ""
+    if len(exchanges) > 3:
+        exchanges = [*exchanges[:2], f"{len(exchanges) - 3} more", exchanges[-1]]
+    return f" (through {', '.join(map(repr, exchanges))})"
+
+
+def _lines(root: _Branch) -> Iterator[str]:
+    """Yield the lines of a tree, depth first; a stack, since chains of exchanges may be long."""
+    yield root.text
+    # (branch, what stands before it, whether it is the last of its siblings)
+    stack = [(branch, "", branch is root.below[-1]) for branch in reversed(root.below)]
+    while stack:
+        branch, lead, last = stack.pop()
+        yield f"{lead}{'└─' if last else '├─'} {branch.text}"
+        lead += "   " if last else "│  "
+        stack.extend((b, lead, b is branch.below[-1]) for b in reversed(branch.below))
