@@ -1,0 +1,35 @@
+"""The command group: what `leveret --help` shows, and what every command shares."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+
+import click
+
+from leveret.cli.check import check
+from leveret.cli.explain import explain
+from leveret.cli.run import run
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="leveret", message="%(prog)s %(version)s")
+def main() -> None:
+    """Try RabbitMQ topologies without RabbitMQ.
+
+    Exit status: 0 when all is well, 1 when something was found wrong, 2 when the command
+    itself could not be understood or a file could not be read.
+    """
+    # Names from a file may hold any character; a terminal that cannot show one is told its code.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError):
+                stream.reconfigure(errors="backslashreplace")
+
+
+main.add_command(check)
+main.add_command(explain)
+main.add_command(run)

@@ -1,0 +1,62 @@
+"""Reads the topology file that a command names, with a kind word when that does not work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from leveret.cli.screen import show_faults
+from leveret.errors import TopologyError
+
+if TYPE_CHECKING:
+    from leveret.broker import Broker
+    from leveret.config import Topology
+
+__all__ = ["TOPOLOGY_FILE", "CannotRead", "load_topology", "open_broker"]
+
+#: A readable file; anything else is a mistake in the command, exit status 2.
+TOPOLOGY_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+class CannotRead(click.ClickException):
+    """A file that could not be read: exit status 2, as for a mistake in the command."""
+
+    exit_code = 2
+
+    def __init__(self, file: str, error: OSError) -> None:
+        super().__init__(f"cannot read {file}: {(error.strerror or str(error)).lower()}")
+
+
+def load_topology(file: Path) -> Topology:
+    """Read and check a topology file.
+
+    Raises:
+        TopologyError: the file has faults.
+        CannotRead: the system would not let it be read.
+
+    """
+    from leveret import config
+
+    try:
+        return config.load(file)
+    except OSError as error:
+        raise CannotRead(str(file), error) from error
+
+
+def open_broker(file: Path) -> tuple[Broker, Topology]:
+    """Return a broker with the topology of `file` declared, and that topology.
+
+    The broker stands on a clock that nobody moves: nothing expires while a command runs. Faults
+    of the file are printed to stderr and end the command with exit status 1.
+    """
+    from leveret.broker import Broker
+    from leveret.clock import ManualClock
+
+    try:
+        topology = load_topology(file)
+    except TopologyError as error:
+        show_faults(error.faults)
+        raise click.exceptions.Exit(1) from None
+    return Broker.from_topology(topology, clock=ManualClock()), topology
