@@ -35,24 +35,27 @@ _TUPLE_TARGETS: Final = 8
 
 
 @define(eq=False)
-class _Node(Generic[T]):
-    """One word of some patterns; `targets` are those of the pattern that ends here."""
+class _Node(dict[str, "_Node[T]"], Generic[T]):
+    """One word of some patterns: literal word -> child, with wildcards' children beside.
+
+    It *is* the dictionary, since one object less on the way of every word is what a large trie
+    gains most from. So an empty node is false: compare with `None`.
+    """
 
     hashes: int = 0  # how many `#` lead here, this node included
-    words: dict[str, _Node[T]] | None = None  # literal word -> child
     star: _Node[T] | None = None
     hash: _Node[T] | None = None
-    targets: _Targets[T] = ()
+    targets: _Targets[T] = ()  # of the pattern that ends here
 
-    def is_empty(self) -> bool:
-        return not (self.words or self.star or self.hash or self.targets)
+    def is_useless(self) -> bool:
+        return not (self or self.targets) and self.star is None and self.hash is None
 
     def child(self, word: str) -> _Node[T] | None:
         if word == "*":
             return self.star
         if word == "#":
             return self.hash
-        return self.words.get(word) if self.words else None
+        return self.get(word)
 
     def make_child(self, word: str) -> _Node[T]:
         child = self.child(word)
@@ -62,10 +65,8 @@ class _Node(Generic[T]):
                 self.star = child
             elif word == "#":
                 self.hash = child
-            elif self.words is None:
-                self.words = {word: child}
             else:
-                self.words[word] = child
+                self[word] = child
         return child
 
     def drop_child(self, word: str) -> None:
@@ -74,12 +75,10 @@ class _Node(Generic[T]):
         elif word == "#":
             self.hash = None
         else:
-            assert self.words is not None
-            del self.words[word]
-            self.words = self.words or None
+            del self[word]
 
     def children(self) -> Iterator[tuple[str, _Node[T]]]:
-        yield from (self.words or {}).items()
+        yield from self.items()
         if self.star is not None:
             yield "*", self.star
         if self.hash is not None:
@@ -97,10 +96,10 @@ class TopicTrie(Generic[T]):
     >>> trie = TopicTrie()
     >>> trie.insert(TopicPattern.parse("order.*"), "billing")
     True
-    >>> trie.insert(TopicPattern.parse("#"), "everything")
+    >>> trie.insert(TopicPattern.parse("#.paid"), "accounts")
     True
     >>> trie.match("order.paid")
-    ['billing', 'everything']
+    ['billing', 'accounts']
     """
 
     # whole key -> targets of the pattern that is this key, without wildcards
@@ -143,7 +142,7 @@ class TopicTrie(Generic[T]):
             path = self._path(pattern)
             path[-1].targets = _without(path[-1].targets, target)
             for word in reversed(pattern.words):
-                if not path.pop().is_empty():
+                if not path.pop().is_useless():
                     break
                 path[-1].drop_child(word)
         self._pairs -= 1
@@ -153,23 +152,20 @@ class TopicTrie(Generic[T]):
 
         The order depends only on what was inserted and removed, and in which order.
         """
-        found: list[T] = [*self._literals.get(key, ())]
+        found = [*self._literals.get(key, ())]
         sources = 1 if found else 0
         words = key.split(".") if key else []
         last = len(words)
         node, i = self._root, 0
         waiting: list[tuple[_Node[T], int]] = []  # other ways to go on: node, index of next word
-        reached: dict[_Node[T], int] = {}  # second `#` -> first word it may take in
+        reached: dict[int, int] = {}  # id of a second `#` -> the first word it may take in
         while True:
-            if node.hash is not None:
-                sources += _spread(node.hash, words, i, reached, waiting, found)
-            if i == last:
-                if node.targets:
-                    found += node.targets
-                    sources += 1
-            else:
+            if (tail := node.hash) is not None:
+                sources += _take_in(tail, words, i, reached, waiting, found)
+            if i < last:
                 star = node.star
-                if node.words is not None and (child := node.words.get(words[i])) is not None:
+                child = node.get(words[i])
+                if child is not None:
                     i += 1
                     if star is not None:
                         waiting.append((star, i))
@@ -179,6 +175,9 @@ class TopicTrie(Generic[T]):
                     i += 1
                     node = star
                     continue
+            elif node.targets:
+                found += node.targets
+                sources += 1
             if not waiting:
                 return found if sources < 2 else list(dict.fromkeys(found))
             node, i = waiting.pop()
@@ -226,10 +225,9 @@ class TopicTrie(Generic[T]):
         waiting = [(self._root, 0)]  # node, `#` words on the way to it
         while waiting:
             node, hashes = waiting.pop()
-            assert node is self._root or not node.is_empty()
-            assert node.words is None or node.words
-            assert "*" not in (node.words or ())
-            assert "#" not in (node.words or ())
+            assert node is self._root or not node.is_useless()
+            assert "*" not in node
+            assert "#" not in node
             assert node.hashes == hashes
             _check_targets(node.targets)
             for word, child in node.children():
@@ -245,11 +243,11 @@ class TopicTrie(Generic[T]):
         return path
 
 
-def _spread(
-    tail: _Node[T] | None,
+def _take_in(
+    tail: _Node[T],
     words: list[str],
     i: int,
-    reached: dict[_Node[T], int],
+    reached: dict[int, int],
     waiting: list[tuple[_Node[T], int]],
     found: list[T],
 ) -> int:
@@ -259,24 +257,26 @@ def _spread(
     nodes gave targets.
     """
     sources = 0
-    while tail is not None:
-        stop = len(words)
-        if tail.hashes > 1 and tail in reached:
-            stop = reached[tail]
-            if stop <= i:
+    node: _Node[T] | None = tail
+    while node is not None:
+        stop, seen = len(words), False
+        if node.hashes > 1:
+            seen = id(node) in reached
+            stop = reached.get(id(node), stop)
+            if seen and stop <= i:
                 break
-        elif tail.targets:
-            found += tail.targets
+            reached[id(node)] = i
+        if node.targets and not seen:
+            found += node.targets
             sources += 1
-        if tail.hashes > 1:
-            reached[tail] = i
-        star, literals = tail.star, tail.words
-        for j in range(i, stop):
-            if star is not None:
-                waiting.append((star, j + 1))
-            if literals is not None and (child := literals.get(words[j])) is not None:
-                waiting.append((child, j + 1))
-        tail = tail.hash
+        star = node.star
+        if node or star is not None:
+            for j in range(i, stop):
+                if star is not None:
+                    waiting.append((star, j + 1))
+                if (child := node.get(words[j])) is not None:
+                    waiting.append((child, j + 1))
+        node = node.hash
     return sources
 
 
