@@ -33,9 +33,9 @@ from leveret.properties import FieldValue, Properties
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["BadLine", "WrittenMessage", "read_messages"]
+__all__ = ["MESSAGE_FIELDS", "BadLine", "WrittenMessage", "read_messages"]
 
-_FIELDS = ("exchange", "routing_key", "headers", "properties", "body")
+MESSAGE_FIELDS = ("exchange", "routing_key", "headers", "properties", "body")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -103,9 +103,9 @@ def _read_line(line: bytes, file: str, number: int) -> WrittenMessage | BadLine 
 
 def _faults(document: dict[str, object]) -> Iterator[FieldFault]:
     for name in document:
-        if name not in _FIELDS:
+        if name not in MESSAGE_FIELDS:
             yield FieldFault(
-                (name,), f"unknown field '{name}'", nearest(name, _FIELDS), at_name=True
+                (name,), f"unknown field '{name}'", nearest(name, MESSAGE_FIELDS), at_name=True
             )
     if "exchange" not in document:
         yield FieldFault(
