@@ -1,0 +1,180 @@
+"""Friendly names and the arguments they stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from leveret.config.entries import DeadLetterEntry, Entry, ExchangeDefaults, QueueEntry
+from leveret.config.nodes import MapNode, ScalarNode
+from leveret.config.resolve import MAX_INTEGER, MIN_INTEGER, describe, integer_of, scalar_value
+from leveret.config.source import quoted
+
+if TYPE_CHECKING:
+    from leveret.config.nodes import Node
+    from leveret.properties import FieldValue
+
+__all__ = [
+    "DEAD_LETTER_ARGUMENTS",
+    "EXCHANGE_ARGUMENTS",
+    "QUEUE_ARGUMENTS",
+    "argument_node",
+    "exchange_arguments",
+    "policy_definition",
+    "queue_arguments",
+]
+
+#: Key of a queue -> argument of queue.declare.
+QUEUE_ARGUMENTS = {
+    "type": "x-queue-type",
+    "ttl": "x-message-ttl",
+    "expires": "x-expires",
+    "max_length": "x-max-length",
+    "max_bytes": "x-max-length-bytes",
+    "overflow": "x-overflow",
+    "max_priority": "x-max-priority",
+    "delivery_limit": "x-delivery-limit",
+    "single_active_consumer": "x-single-active-consumer",
+    "consumer_timeout": "x-consumer-timeout",
+}
+
+#: Key of `dead_letter` -> argument of queue.declare.
+DEAD_LETTER_ARGUMENTS = {
+    "exchange": "x-dead-letter-exchange",
+    "routing_key": "x-dead-letter-routing-key",
+    "strategy": "x-dead-letter-strategy",
+}
+
+#: Key of an exchange -> argument of exchange.declare.
+EXCHANGE_ARGUMENTS = {"alternate": "alternate-exchange"}
+
+_INTEGER = "an integer"
+_TEXT = "a text"
+_FLAG = "true or false"
+
+#: Argument -> what RabbitMQ wants in it. Others are passed on as YAML has them.
+_WANTED = {
+    "x-message-ttl": _INTEGER,
+    "x-expires": _INTEGER,
+    "x-max-length": _INTEGER,
+    "x-max-length-bytes": _INTEGER,
+    "x-max-priority": _INTEGER,
+    "x-delivery-limit": _INTEGER,
+    "x-consumer-timeout": _INTEGER,
+    "x-single-active-consumer": _FLAG,
+    "x-overflow": _TEXT,
+    "x-queue-type": _TEXT,
+    "x-queue-mode": _TEXT,
+    "x-dead-letter-exchange": _TEXT,
+    "x-dead-letter-routing-key": _TEXT,
+    "x-dead-letter-strategy": _TEXT,
+    "alternate-exchange": _TEXT,
+}
+
+#: Policy key -> what RabbitMQ wants in it: the same as in the argument of that name.
+_WANTED_BY_POLICY = {
+    key.removeprefix("x-"): wanted for key, wanted in _WANTED.items() if key != "x-queue-type"
+}
+
+#: Argument -> how a queue writes it otherwise.
+_FRIENDLY = {
+    **{argument: key for key, argument in QUEUE_ARGUMENTS.items()},
+    **{argument: f"dead_letter.{key}" for key, argument in DEAD_LETTER_ARGUMENTS.items()},
+    **{argument: key for key, argument in EXCHANGE_ARGUMENTS.items()},
+}
+
+
+def queue_arguments(entry: QueueEntry) -> dict[str, FieldValue]:
+    """Return the arguments that a queue's keys stand for, with its raw ones.
+
+    A friendly name beside its argument is reported, and so is a raw value of the wrong type.
+    `dead_letter: true` is not among them: it makes objects as well.
+    """
+    friendly: dict[str, tuple[Node, FieldValue]] = {}  # argument -> (where, value)
+    _collect(friendly, entry, QUEUE_ARGUMENTS)
+    if isinstance(entry.dead_letter, DeadLetterEntry):
+        _collect(friendly, entry.dead_letter, DEAD_LETTER_ARGUMENTS)
+    return _merge(friendly, entry.nodes.get("arguments"), entry.arguments)
+
+
+def exchange_arguments(entry: ExchangeDefaults) -> dict[str, FieldValue]:
+    """Return the arguments that an exchange's keys stand for, with its raw ones."""
+    friendly: dict[str, tuple[Node, FieldValue]] = {}  # argument -> (where, value)
+    _collect(friendly, entry, EXCHANGE_ARGUMENTS)
+    return _merge(friendly, entry.nodes.get("arguments"), entry.arguments)
+
+
+def argument_node(entry: Entry, argument: str) -> Node | None:
+    """Return where an entry gives an argument, by its friendly name or raw; None if it does not."""
+    raw = entry.nodes.get("arguments")
+    if isinstance(raw, MapNode):
+        for written, value in raw.pairs:
+            if written.text == argument:
+                return value
+    key = _FRIENDLY.get(argument, argument)
+    dead_letter: object = getattr(entry, "dead_letter", None)
+    if key.startswith("dead_letter."):
+        if not isinstance(dead_letter, DeadLetterEntry):
+            return None
+        return dead_letter.nodes.get(key.removeprefix("dead_letter."))
+    return entry.nodes.get(key)
+
+
+def policy_definition(node: Node | None, values: dict[str, FieldValue]) -> dict[str, FieldValue]:
+    """Return a policy's definition with integers where RabbitMQ wants them."""
+    return _typed(node, values, _WANTED_BY_POLICY)
+
+
+def _collect(
+    into: dict[str, tuple[Node, FieldValue]], entry: Any, arguments: dict[str, str]
+) -> None:
+    for key, argument in arguments.items():
+        value = getattr(entry, key)
+        if value is not None:
+            into[argument] = entry.nodes[key], value
+
+
+def _merge(
+    friendly: dict[str, tuple[Node, FieldValue]],
+    node: Node | None,
+    raw: dict[str, FieldValue] | None,
+) -> dict[str, FieldValue]:
+    if isinstance(node, MapNode):
+        for key, _ in node.pairs:
+            if key.text in friendly:
+                line = friendly[key.text][0].line + 1
+                key.fault(
+                    f"{quoted(key.text)} is given twice: line {line} says it as"
+                    f" '{_FRIENDLY[key.text]}'",
+                    "Keep one of the two.",
+                )
+    arguments = {argument: value for argument, (_, value) in friendly.items()}
+    return arguments | (_typed(node, raw, _WANTED) if raw else {})
+
+
+def _typed(
+    node: Node | None, values: dict[str, FieldValue], wanted_by_key: dict[str, str]
+) -> dict[str, FieldValue]:
+    if not isinstance(node, MapNode):
+        return values
+    typed = dict(values)
+    for key, value in node.pairs:
+        wanted = wanted_by_key.get(key.text)
+        if wanted is not None:
+            typed[key.text] = _as_wanted(key.text, value, wanted)
+    return typed
+
+
+def _as_wanted(name: str, node: Node, wanted: str) -> FieldValue:
+    if isinstance(node, ScalarNode):
+        value: FieldValue = integer_of(node) if wanted is _INTEGER else scalar_value(node)
+        if wanted is _TEXT and value is not None:
+            return node.text
+        if wanted is _FLAG and isinstance(value, bool):
+            return value
+        if wanted is _INTEGER and isinstance(value, int) and MIN_INTEGER <= value <= MAX_INTEGER:
+            return value
+    remedy = f"Write {wanted}."
+    if wanted is _INTEGER and (friendly := _FRIENDLY.get(name)):
+        remedy = f"Write the bare number, or use '{friendly}', which reads units."
+    node.fault(f"{name} wants {wanted}, got {describe(node)}", remedy)
+    return None

@@ -1,0 +1,187 @@
+"""The short form of a binding, `orders[order.*.paid, #] -> exchange audit`: read and written."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from attrs import define
+
+from leveret.config.source import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lark import Lark, Token, UnexpectedInput
+
+__all__ = ["BindingText", "BindingTextError", "Word", "format_binding", "parse_binding"]
+
+_FORM = "Write a binding as source[key, key] -> destination."
+_QUOTING = "A key that holds a space, ',', ']' or a quote stands in double quotes."
+_PLAIN_NAME = re.compile(r"(?:(?!->)[^\s\[\]\",])+")
+_PLAIN_KEY = re.compile(r"[^\s,\]\"']+")
+_ESCAPE = re.compile(r"\\([\s\S])")
+
+
+class Word(NamedTuple):
+    """A name or key, without its quotes, and where it begins in the text of the binding."""
+
+    text: str
+    offset: int
+
+
+@define
+class BindingText:
+    """A binding as its short form says it; without brackets the only key is the empty one."""
+
+    source: Word
+    keys: list[Word]
+    destination_type: Literal["queue", "exchange"] | None
+    destination: Word
+
+
+class BindingTextError(ValueError):
+    """The text is no binding; `offset` is where it stops making sense."""
+
+    def __init__(self, offset: int, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.message = message
+        self.remedy = remedy
+
+
+def parse_binding(text: str) -> BindingText:
+    """Read the short form of a binding.
+
+    Raises:
+        BindingTextError: the text is not in that form.
+
+    >>> binding = parse_binding('orders[order.*.paid, "a b"] -> exchange audit')
+    >>> [key.text for key in binding.keys], binding.destination_type
+    (['order.*.paid', 'a b'], 'exchange')
+
+    """
+    from lark import UnexpectedInput
+
+    try:
+        parts = _parser().parse(text)
+    except UnexpectedInput as error:
+        raise _explain(text, error) from None
+    return _build(parts)  # type: ignore[arg-type] # the transformer's list, not a tree
+
+
+def format_binding(
+    source: str,
+    keys: Iterable[str],
+    destination: str,
+    destination_type: Literal["queue", "exchange"] | None = None,
+) -> str:
+    """Write a binding in its short form; `parse_binding` reads the same back.
+
+    >>> format_binding("orders", ["a.#", "b c"], "audit", "exchange")
+    'orders[a.#, "b c"] -> exchange audit'
+    """
+    written = [_quote(key, _PLAIN_KEY) for key in keys]
+    brackets = "" if written == ['""'] else f"[{', '.join(written)}]"
+    kind = f"{destination_type} " if destination_type else ""
+    target = _quote(destination, _PLAIN_NAME)
+    return f"{_quote(source, _PLAIN_NAME)}{brackets} -> {kind}{target}"
+
+
+def _quote(word: str, plain: re.Pattern[str]) -> str:
+    if plain.fullmatch(word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@cache
+def _parser() -> Lark:
+    # Lark takes longer to import than the rest of leveret; nothing but a topology needs it.
+    from lark import Lark, Transformer
+
+    class Flat(Transformer["Token", list[object]]):
+        def start(self, parts: list[object]) -> list[object]:
+            return parts
+
+        def keys(self, parts: list[object]) -> list[object]:
+            return parts
+
+    grammar = files("leveret.config").joinpath("binding.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", maybe_placeholders=False, transformer=Flat())
+
+
+def _build(parts: list[Token | list[Token]]) -> BindingText:
+    words: list[Word] = []
+    keys: list[Word] | None = None
+    kind: Literal["queue", "exchange"] | None = None
+    for part in parts:
+        if isinstance(part, list):
+            keys = [_word(token) for token in part]
+        elif part.type == "KIND":
+            kind = "queue" if part == "queue" else "exchange"
+        else:
+            words.append(_word(part))
+    source, destination = words
+    if keys is None:
+        keys = [Word("", source.offset)]
+    return BindingText(source, keys, kind, destination)
+
+
+def _word(token: Token) -> Word:
+    offset = token.start_pos or 0
+    if not token.startswith('"'):
+        return Word(str(token), offset)
+    inner = token[1:-1]
+    return Word(_ESCAPE.sub(r"\1", inner) if "\\" in inner else inner, offset)
+
+
+def _explain(text: str, error: UnexpectedInput) -> BindingTextError:
+    offset = error.pos_in_stream
+    if offset is None or getattr(getattr(error, "token", None), "type", "") == "$END":
+        offset = len(text)
+    expected = getattr(error, "expected", None) or getattr(error, "allowed", None) or ()
+    before = text[:offset].rstrip()
+    return BindingTextError(offset, *_wanted(text, before, offset, frozenset(expected)))
+
+
+def _wanted(text: str, before: str, offset: int, expected: frozenset[str]) -> tuple[str, str]:
+    """Say what the grammar wanted at `offset`, by the terminals it would have taken there."""
+    rest = text[offset : offset + 1]
+    if rest == '"' and text.count('"', offset) == 1:
+        return "the quote that opens here is never closed", "Close it with '\"'."
+    if "RSQB" in expected:
+        return f"expected ',' or ']' after the key {quoted(_last_word(before))}", _QUOTING
+    if "KEY" in expected:
+        if rest == "]":
+            return (
+                "there is no key before this bracket",
+                "Leave the brackets out for the empty key, or remove the comma too many.",
+            )
+        return "expected a binding key", _QUOTING
+    if "LSQB" in expected:
+        return "expected '[' or '->' after the source exchange", _arrow_help(text)
+    if "__ANON_0" in expected:
+        return "expected '->' after the keys", _FORM
+    if expected & {"$END", "<END-OF-FILE>"}:
+        if rest == "[":
+            return "keys stand behind the source, not the destination", _FORM
+        return (
+            "expected nothing more after the destination",
+            "A name that holds a space, a comma or a bracket stands in double quotes.",
+        )
+    if not before:
+        return "expected the name of the source exchange", _FORM
+    return "expected the name of the destination after '->'", _FORM
+
+
+def _last_word(before: str) -> str:
+    return before.replace(",", "[").rpartition("[")[2].strip()
+
+
+def _arrow_help(text: str) -> str:
+    for wrong in ("=>", "→", "-->", "—>"):
+        if wrong in text:
+            return f"Write the arrow as '->', not {quoted(wrong)}."
+    return _FORM

@@ -1,0 +1,297 @@
+"""One virtual host: exchanges and queues made of their entries, `dead_letter: true` expanded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import define, evolve, field
+
+from leveret.config.arguments import (
+    DEAD_LETTER_ARGUMENTS,
+    argument_node,
+    exchange_arguments,
+    queue_arguments,
+)
+from leveret.config.entries import QueueEntry
+from leveret.config.model import (
+    ExchangeDeclaration,
+    QueueDeclaration,
+    VirtualHost,
+)
+from leveret.config.names import (
+    MAX_NAME_BYTES,
+    PREDECLARED_EXCHANGES,
+    RESERVED_PREFIX,
+    nearest,
+)
+from leveret.config.nodes import Node, ScalarNode
+from leveret.config.refusals import queue_refusal, reworded
+from leveret.config.source import quoted
+from leveret.errors import PreconditionFailed
+from leveret.exchanges import Exchange, ExchangeTypes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from leveret.config.entries import (
+        DefaultsEntry,
+        Entry,
+        ExchangeDefaults,
+        ExchangeEntry,
+        Name,
+    )
+    from leveret.properties import FieldValue
+
+__all__ = ["HostBuilder"]
+
+_T = TypeVar("_T")
+
+_DLX = DEAD_LETTER_ARGUMENTS["exchange"]
+
+
+@define(eq=False)
+class HostBuilder:
+    """A virtual host in the making.
+
+    Declare exchanges and queues, `expand_dead_letters`, `check_targets`; then bind.
+    """
+
+    host: VirtualHost
+    compatibility: str
+    exchange_types: ExchangeTypes
+    # name -> where it is declared; faulty ones too, so that nothing is reported for their sake
+    exchange_nodes: dict[str, Node] = field(factory=dict)
+    queue_nodes: dict[str, Node] = field(factory=dict)
+    # (exchange, queue, where it is said) of each `dead_letter: true`
+    dead_letter_pairs: list[tuple[str, str, Node]] = field(factory=list)
+    # (where an exchange is named, the exchange, which key names it)
+    _targets: list[tuple[Node, str, str]] = field(factory=list)
+    # (queue's name, its entry, what all queues share)
+    _dead_letter_queues: list[tuple[str, QueueEntry, list[QueueEntry]]] = field(factory=list)
+
+    # name -> the exchange made, which knows what bindings it refuses
+    _exchanges: dict[str, Exchange] = field(factory=dict)
+
+    # --- what there is -------------------------------------------------------
+
+    def exchange_type(self, name: str) -> str | None:
+        """Return the type of an exchange of the file or of the broker; None if there is none."""
+        declared = self.host.exchanges.get(name)
+        return declared.type if declared else PREDECLARED_EXCHANGES.get(name)
+
+    def exchange(self, name: str) -> Exchange | None:
+        """Return an exchange that can be asked about bindings; None if it is faulty or missing."""
+        if name not in self._exchanges and name in PREDECLARED_EXCHANGES:
+            made = self.exchange_types.create(PREDECLARED_EXCHANGES[name], name)
+            self._exchanges[name] = made
+        return self._exchanges.get(name)
+
+    def has_exchange(self, name: str) -> bool:
+        """Tell whether an exchange is declared, even if with faults, or is the broker's own."""
+        return name in self.exchange_nodes or name in PREDECLARED_EXCHANGES
+
+    def exchange_names(self) -> list[str]:
+        """Return every name that an exchange has."""
+        return [*self.exchange_nodes, *filter(None, PREDECLARED_EXCHANGES)]
+
+    def missing_exchange_help(self, name: str) -> str:
+        """Return the remedy for the name of an exchange that does not exist."""
+        return _missing_help(name, self.exchange_names(), "exchanges")
+
+    def missing_queue_help(self, name: str) -> str:
+        """Return the remedy for the name of a queue that does not exist."""
+        return _missing_help(name, self.queue_nodes, "queues")
+
+    # --- exchanges -----------------------------------------------------------
+
+    def declare_exchanges(
+        self, entries: Mapping[Name, ExchangeEntry], defaults: Iterable[DefaultsEntry]
+    ) -> None:
+        """Declare a section of exchanges; the later of the `defaults` win."""
+        shared = [entry.exchange for entry in defaults if entry.exchange is not None]
+        for name, entry in entries.items():
+            if self._is_new(entry.node, "exchange", name, self.exchange_nodes):
+                self._declare_exchange(name, entry, [*shared, entry])
+
+    def _declare_exchange(
+        self, name: str, entry: ExchangeEntry, layers: list[ExchangeDefaults]
+    ) -> None:
+        arguments: dict[str, FieldValue] = {}
+        for layer in layers:
+            arguments |= exchange_arguments(layer)
+            self._note_target(layer, "alternate-exchange", "alternate")
+        exchange_type = _given(layer.type for layer in layers)
+        if exchange_type is None:
+            if "type" not in entry.nodes:
+                entry.node.fault(
+                    f"exchange {quoted(name)} has no type",
+                    f"Write '{name}: topic', or another of {', '.join(self.exchange_types.names)}.",
+                )
+            return
+        declaration = self.host.exchanges[name] = ExchangeDeclaration(
+            name,
+            exchange_type,
+            durable=_flag((layer.durable for layer in layers), default=True),
+            auto_delete=_flag((layer.auto_delete for layer in layers), default=False),
+            internal=_flag((layer.internal for layer in layers), default=False),
+            arguments=arguments,
+            position=entry.node.position,
+        )
+        self._check_exchange(declaration, entry)
+
+    def _check_exchange(self, exchange: ExchangeDeclaration, entry: ExchangeEntry) -> None:
+        name, known = exchange.name, self.exchange_types.names
+        predeclared = PREDECLARED_EXCHANGES.get(name)
+        if name.startswith(RESERVED_PREFIX) and predeclared != exchange.type:
+            entry.node.fault(*_reserved("exchange", name, predeclared))
+        if exchange.type not in self.exchange_types:
+            close = nearest(exchange.type, known)
+            types = f"The types are {', '.join(known)}."
+            entry.nodes.get("type", entry.node).fault(
+                f"unknown exchange type {quoted(exchange.type)}",
+                f"Did you mean '{close}'? {types}" if close else types,
+            )
+            return
+        try:
+            self._exchanges[name] = self.exchange_types.create(
+                exchange.type, name, arguments=exchange.arguments, virtual_host=self.host.name
+            )
+        except PreconditionFailed as error:
+            refusal = reworded(error, "exchange")
+            place = entry.nodes.get("arguments", entry.node)
+            place.fault(refusal.message, refusal.remedy)
+
+    # --- queues --------------------------------------------------------------
+
+    def declare_queues(
+        self, entries: Mapping[Name, QueueEntry], defaults: Iterable[DefaultsEntry]
+    ) -> None:
+        """Declare a section of queues; the later of the `defaults` win."""
+        shared = [entry.queue for entry in defaults if entry.queue is not None]
+        for name, entry in entries.items():
+            if not self._is_new(entry.node, "queue", name, self.queue_nodes):
+                continue
+            if name.startswith(RESERVED_PREFIX):
+                entry.node.fault(*_reserved("queue", name, None))
+            layers = [*shared, entry]
+            if _given(layer.dead_letter for layer in layers) is True:
+                self._dead_letter_queues.append((name, entry, shared))
+            self._declare_queue(name, entry.node, layers)
+
+    def _declare_queue(self, name: str, node: Node, layers: list[QueueEntry]) -> None:
+        arguments: dict[str, FieldValue] = {}
+        for layer in layers:
+            if isinstance(layer.dead_letter, bool):
+                for argument in DEAD_LETTER_ARGUMENTS.values():
+                    arguments.pop(argument, None)
+            if layer.dead_letter is True:
+                arguments[_DLX] = f"{name}.dlx"
+            arguments |= queue_arguments(layer)
+            self._note_target(layer, _DLX, "dead_letter")
+        queue = QueueDeclaration(
+            name,
+            durable=_flag((layer.durable for layer in layers), default=True),
+            exclusive=_flag((layer.exclusive for layer in layers), default=False),
+            auto_delete=_flag((layer.auto_delete for layer in layers), default=False),
+            arguments=arguments,
+            position=node.position,
+        )
+        self.host.queues[name] = queue
+        refusal = queue_refusal(queue, self.host.name, self.compatibility)
+        if refusal is not None:
+            places = (argument_node(layer, refusal.cause) for layer in reversed(layers))
+            place = next((place for place in places if place is not None), node)
+            place.fault(refusal.message, refusal.remedy)
+
+    def expand_dead_letters(self) -> None:
+        """Make what each `dead_letter: true` stands for: exchange, queue, a note for the binding.
+
+        What the file declares itself under those names is kept as it is.
+        """
+        for name, entry, shared in self._dead_letter_queues:
+            exchange, queue = f"{name}.dlx", f"{name}.dlq"
+            node = entry.nodes.get("dead_letter", entry.node)
+            if len(exchange.encode()) > MAX_NAME_BYTES:
+                node.fault(
+                    f"'dead_letter: true' makes {quoted(exchange)}, and that name is too long",
+                    "Shorten the queue's name, or name an exchange: dead_letter: {exchange: …}.",
+                )
+                continue
+            self._make_dead_letter_exchange(exchange, node)
+            if queue not in self.queue_nodes:
+                self.queue_nodes[queue] = node
+                self._declare_queue(queue, node, [evolve(e, dead_letter=None) for e in shared])
+            self.dead_letter_pairs.append((exchange, queue, node))
+
+    def _make_dead_letter_exchange(self, name: str, node: Node) -> None:
+        if name not in self.exchange_nodes:
+            self.exchange_nodes[name] = node
+            self.host.exchanges[name] = ExchangeDeclaration(name, "fanout", position=node.position)
+            self._exchanges[name] = self.exchange_types.create("fanout", name)
+        elif self.exchange_type(name) not in ("fanout", None):
+            line = self.exchange_nodes[name].line + 1
+            node.fault(
+                f"'dead_letter: true' wants {quoted(name)} to be a fanout exchange;"
+                f" line {line} declares it otherwise",
+                f"Write dead_letter: {{exchange: {name}}} and bind a queue to it.",
+            )
+
+    # --- both ----------------------------------------------------------------
+
+    def check_targets(self) -> None:
+        """Report alternate and dead-letter exchanges that do not exist.
+
+        RabbitMQ drops what is sent to a missing one without a word (S37, S109).
+        """
+        for node, name, key in self._targets:
+            if not self.has_exchange(name):
+                node.fault(
+                    f"{key} names the exchange {quoted(name)}, which does not exist",
+                    self.missing_exchange_help(name),
+                )
+
+    def _note_target(self, entry: Entry, argument: str, key: str) -> None:
+        node = argument_node(entry, argument)
+        if isinstance(node, ScalarNode):
+            self._targets.append((node, node.text, key))
+
+    def _is_new(self, node: Node, kind: str, name: str, known: dict[str, Node]) -> bool:
+        if first := known.get(name):
+            node.fault(
+                f"{kind} {quoted(name)} is defined twice; the first is on line {first.line + 1}",
+                "Keep one of the two, or give them different names.",
+            )
+            return False
+        known[name] = node
+        return True
+
+
+def _given(values: Iterable[_T | None]) -> _T | None:
+    """Return the last value that was given."""
+    found: _T | None = None
+    for value in values:
+        found = found if value is None else value
+    return found
+
+
+def _flag(values: Iterable[bool | None], default: bool) -> bool:
+    given = _given(values)
+    return default if given is None else given
+
+
+def _missing_help(name: str, known: Collection[str], section: str) -> str:
+    if close := nearest(name, known):
+        return f"Did you mean '{close}'? Otherwise declare it under '{section}'."
+    return f"Declare it under '{section}', or correct the name."
+
+
+def _reserved(kind: str, name: str, predeclared: str | None) -> tuple[str, str]:
+    if predeclared is not None:
+        return (
+            f"the broker's own exchange {quoted(name)} is of type {predeclared}",
+            "Leave the declaration out: the exchange is always there.",
+        )
+    return (
+        f"the {kind} name {quoted(name)} has the prefix 'amq.', which is the broker's own",
+        "Choose another name.",
+    )

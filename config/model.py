@@ -1,0 +1,166 @@
+"""What a topology file says, in RabbitMQ's own terms: sugar expanded, defaults applied."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen
+
+from leveret.errors import Position
+from leveret.properties import FieldValue
+
+__all__ = [
+    "COMPATIBILITIES",
+    "DEFAULT_COMPATIBILITY",
+    "BindingDeclaration",
+    "DestinationType",
+    "ExchangeDeclaration",
+    "Expectation",
+    "Permission",
+    "Policy",
+    "QueueDeclaration",
+    "Request",
+    "TopicPermission",
+    "Topology",
+    "User",
+    "VirtualHost",
+]
+
+DestinationType = Literal["queue", "exchange"]
+
+#: The versions of RabbitMQ that can be emulated; semantics.md tables how they differ.
+COMPATIBILITIES = ("3.10", "3.13", "4.2", "4.3")
+DEFAULT_COMPATIBILITY = "4.2"
+
+
+@frozen
+class ExchangeDeclaration:
+    """What exchange.declare is told."""
+
+    name: str
+    type: str
+    durable: bool = True
+    auto_delete: bool = False
+    internal: bool = False
+    arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class QueueDeclaration:
+    """What queue.declare is told."""
+
+    name: str
+    durable: bool = True
+    exclusive: bool = False
+    auto_delete: bool = False
+    arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class BindingDeclaration:
+    """What queue.bind or exchange.bind is told: one routing key."""
+
+    source: str
+    destination: str
+    destination_type: DestinationType = "queue"
+    routing_key: str = ""
+    arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class Policy:
+    """A policy or operator policy; `definition` has RabbitMQ's own keys, such as `max-length`."""
+
+    name: str
+    pattern: str
+    apply_to: str = "all"
+    priority: int = 0
+    definition: dict[str, FieldValue] = field(factory=dict)  # policy key -> value
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class Request:
+    """A name that a client can call: where the request is published, and how long it waits."""
+
+    name: str
+    exchange: str
+    routing_key: str
+    timeout_ms: int | None = None
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class VirtualHost:
+    """One namespace of exchanges, queues and bindings."""
+
+    name: str
+    exchanges: dict[str, ExchangeDeclaration] = field(factory=dict)  # name -> declaration
+    queues: dict[str, QueueDeclaration] = field(factory=dict)  # name -> declaration
+    bindings: list[BindingDeclaration] = field(factory=list)
+    policies: dict[str, Policy] = field(factory=dict)  # name -> policy
+    operator_policies: dict[str, Policy] = field(factory=dict)  # name -> policy
+    requests: dict[str, Request] = field(factory=dict)  # name -> request
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class Permission:
+    """Regular expressions for what a user may configure, write to and read from."""
+
+    configure: str
+    write: str
+    read: str
+
+
+@frozen
+class TopicPermission:
+    """Regular expressions for the routing keys a user may write and read on a topic exchange."""
+
+    write: str
+    read: str
+
+
+@frozen
+class User:
+    """A user; the password is as in the file, after variables were put in."""
+
+    name: str
+    password: str | None = field(default=None, repr=False)
+    tags: tuple[str, ...] = ()
+    permissions: dict[str, Permission] = field(factory=dict)  # virtual host -> permission
+    # virtual host -> exchange -> permission
+    topic_permissions: dict[str, dict[str, TopicPermission]] = field(factory=dict)
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class Expectation:
+    """A route that must hold: what is published, or what expires where, and whom it reaches.
+
+    Either `exchange` is set (a publish) or `expires_queue` is.
+    """
+
+    reaches: tuple[str, ...]
+    exchange: str | None = None
+    routing_key: str = ""
+    headers: dict[str, FieldValue] = field(factory=dict)  # header name -> value
+    expires_queue: str | None = None
+    expires_after_ms: int | None = None
+    virtual_host: str = "/"
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class Topology:
+    """One topology file. The sections at its top level are those of the virtual host "/"."""
+
+    file: str
+    version: int = 1
+    compatibility: str = DEFAULT_COMPATIBILITY
+    virtual_hosts: dict[str, VirtualHost] = field(factory=dict)  # name -> virtual host
+    users: dict[str, User] = field(factory=dict)  # name -> user
+    expectations: list[Expectation] = field(factory=list)

@@ -1,0 +1,96 @@
+"""What RabbitMQ would refuse when a file's objects are declared, in its own words, with a remedy.
+
+The rules are those of the exchange types and of queue.declare; here they get a place in the file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from leveret.errors import PreconditionFailed
+from leveret.exchanges import BindingLimits
+from leveret.queues.arguments import check_arguments, queue_type
+
+if TYPE_CHECKING:
+    from leveret.config.model import QueueDeclaration
+
+__all__ = ["BINDING_LIMITS", "Refusal", "queue_refusal", "reworded"]
+
+#: Compatibility -> what it refuses in a binding (S49). Others refuse nothing.
+BINDING_LIMITS = {"4.3": BindingLimits(topic_hash_words=2)}
+
+_CAUSE = re.compile(r"invalid (?:arg|property) '([^']+)'")
+
+#: RabbitMQ's name of a property -> the key of a queue.
+_PROPERTIES = {
+    "non-durable": "durable",
+    "exclusive-owner": "exclusive",
+    "auto-delete": "auto_delete",
+}
+
+#: What RabbitMQ's text holds -> what to do. The first that fits is given.
+_REMEDIES = {
+    "routing_key_but_no_dlx_defined": "Name the exchange too: dead_letter: {exchange: …}.",
+    "{value_zero,": "Write a duration of 1ms or more, or leave the key out.",
+    "{value_negative,": "Write 0 or more.",
+    "{value_too_large,": "Write ten years or less.",
+    "{max_value_exceeded,": "Write 255 or less; few priorities are as good as many.",
+    "invalid property": "A quorum queue is durable and belongs to no one; remove it.",
+    "of queue type": "Remove it, or choose the type of queue that knows it.",
+    "'#' wildcards": "Use fewer '#', or stay with an earlier compatibility.",
+    "x-match": "Write one of the four.",
+    "binding key must": "The key of a binding to such an exchange is its weight: 1 or more.",
+    "invalid_overflow": "Write drop-head, reject-publish or reject-publish-dlx.",
+    "unsupported queue": "Write one that RabbitMQ knows, or remove it.",
+}
+
+
+@frozen
+class Refusal:
+    """Why RabbitMQ would refuse an object; `cause` is the argument or key at fault."""
+
+    cause: str
+    message: str
+    remedy: str
+
+
+def reworded(error: PreconditionFailed, what: str) -> Refusal:
+    """Return a refusal of an exchange, queue or binding as a fault of the file."""
+    found = _CAUSE.search(error.text)
+    cause = found.group(1) if found else ""
+    remedy = next((r for hint, r in _REMEDIES.items() if hint in error.text), "Correct it.")
+    message = f"RabbitMQ would refuse this {what}: {error.reply_text}"
+    return Refusal(_PROPERTIES.get(cause, cause), message, remedy)
+
+
+def queue_refusal(queue: QueueDeclaration, host: str, compatibility: str) -> Refusal | None:
+    """Return why RabbitMQ would refuse a queue (S13–S20), or None."""
+    resource = f"queue '{queue.name}' in vhost '{host}'"
+    try:
+        check_arguments(queue.arguments, resource)
+        if queue_type(queue.arguments) == "quorum":
+            _check_quorum(queue, resource)
+    except PreconditionFailed as error:
+        return reworded(error, "queue")
+    if compatibility == "4.3" and not queue.durable and not queue.exclusive:
+        return Refusal(
+            "durable",
+            "RabbitMQ 4.3 refuses a transient queue that is not exclusive",
+            "Make it durable, or exclusive, or stay with an earlier compatibility.",
+        )
+    return None
+
+
+def _check_quorum(queue: QueueDeclaration, resource: str) -> None:
+    """Refuse the properties that a quorum queue cannot have (S19)."""
+    refused = (
+        ("non-durable", not queue.durable),
+        ("exclusive-owner", queue.exclusive),
+        ("auto-delete", queue.auto_delete),
+    )
+    for name, given in refused:
+        if given:
+            raise PreconditionFailed(f"invalid property '{name}' for {resource}")

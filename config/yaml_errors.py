@@ -1,0 +1,78 @@
+"""What libyaml's complaints mean to the author of a topology, with a remedy for each known trap."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import yaml
+
+from leveret.config.source import quoted
+
+if TYPE_CHECKING:
+    from leveret.config.source import Source
+
+__all__ = ["explain_yaml_error", "help_with_alias"]
+
+_TOKEN = re.compile(r"[^\s,\]}]*")
+_QUOTE_BINDING = 'Put the whole binding in double quotes: "source[key] -> destination".'
+
+
+def explain_yaml_error(source: Source, error: yaml.YAMLError) -> tuple[int, int, str, str]:
+    """Return line and column (from 0), message and remedy for an error that PyYAML raised."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return 0, 0, f"this is not YAML: {error}", "Save the topology as YAML text in UTF-8."
+    mark = error.problem_mark
+    context, problem = error.context or "", error.problem or ""
+    if problem == "found unexpected end of stream" and error.context_mark is not None:
+        mark = error.context_mark
+    line = source.line(mark.line)
+    if "while scanning an alias" in context and error.context_mark is not None:
+        mark = error.context_mark
+        return mark.line, mark.column, *help_with_alias(source.line(mark.line), mark.column)
+    return mark.line, mark.column, *_explain(line, line[mark.column : mark.column + 1], problem)
+
+
+def _explain(line: str, character: str, problem: str) -> tuple[str, str]:
+    if character == "\t":
+        return "a tab stands where YAML wants spaces", "Indent with spaces only."
+    if problem == "found character that cannot start any token":
+        return (
+            f"a value cannot begin with {quoted(character)} in YAML",
+            "Put the value in double quotes.",
+        )
+    if problem == "found unexpected end of stream":
+        return "the quote that opens here is never closed", "Close it with the same quote."
+    if problem == "found unknown escape character":
+        return (
+            "this is no escape that YAML knows",
+            "Write a backslash as \\\\ in double quotes, or use single quotes.",
+        )
+    if "->" in line and problem.startswith("did not find expected"):
+        return "YAML cannot read this binding without quotes", _QUOTE_BINDING
+    if problem.startswith("mapping values are not allowed"):
+        return (
+            "YAML does not expect ': ' here",
+            "Put the value in quotes if the colon belongs to it; otherwise check the indentation.",
+        )
+    if problem == "did not find expected key" or "'-' indicator" in problem:
+        return (
+            "this line does not fit in with those above it",
+            "Give it the indentation of its neighbours, and check the line before.",
+        )
+    return f"this is not YAML: {problem}", "Check brackets, quotes and indentation near here."
+
+
+def help_with_alias(line: str, column: int, name: str = "") -> tuple[str, str]:
+    """Return message and remedy for a `*` that YAML takes for an alias; `name` if it is unknown."""
+    match = _TOKEN.match(line, column)
+    written = match.group() if match else "*"
+    if name:
+        return (
+            f"YAML reads {quoted(written)} as an alias, and nothing is anchored as '&{name}'",
+            f'For the text, put it in double quotes: "{written}".',
+        )
+    return (
+        "YAML reads '*' as the beginning of an alias",
+        f'Put it in double quotes: "{written}".',
+    )
