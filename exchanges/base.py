@@ -94,6 +94,8 @@ class Exchange:
     arguments: Mapping[str, FieldValue] = field(factory=dict)
     #: The alternate exchange (S37): from the argument, or set later from a policy.
     alternate: str | None = field(init=False)
+    #: Bindings to other exchanges; where there are none, a walk ends here.
+    leads_on: int = field(default=0, init=False, repr=False)
     # binding -> None: a set that keeps the order of binding
     _bindings: dict[Binding, None] = field(factory=dict, init=False, repr=False)
 
@@ -133,6 +135,7 @@ class Exchange:
         if binding in self._bindings:
             return False
         self._bindings[binding] = None
+        self.leads_on += binding.destination_type == "exchange"
         self._compile(binding)
         return True
 
@@ -141,6 +144,7 @@ class Exchange:
         if binding not in self._bindings:
             return False
         del self._bindings[binding]
+        self.leads_on -= binding.destination_type == "exchange"
         self._discard(binding)
         return True
 
@@ -177,3 +181,5 @@ class Exchange:
     def check(self) -> None:
         """Assert that what was compiled agrees with the bindings."""
         assert all(binding.source == self.name for binding in self._bindings)
+        types = [binding.destination_type for binding in self._bindings]
+        assert self.leads_on == types.count("exchange")

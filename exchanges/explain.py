@@ -7,16 +7,18 @@ the reasons are asked for afterwards.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from leveret.exchanges.trace import Considered, RouteTrace, Visit
-from leveret.exchanges.walk import Step, walk
+from attrs import define, field
+
+from leveret.exchanges.base import Envelope, Exchange
+from leveret.exchanges.trace import Considered, Leg, RouteTrace, Visit
+from leveret.exchanges.walk import Step, onward, walk
 from leveret.routing import Binding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Mapping
-
-    from leveret.exchanges.base import Envelope, Exchange
+    from collections.abc import Mapping
 
 __all__ = ["NEAREST", "explain_route"]
 
@@ -30,123 +32,110 @@ def explain_route(
     queues: Collection[str],
     envelope: Envelope,
 ) -> RouteTrace:
-    """Trace one message from one exchange."""
-    steps = list(walk(start, exchanges, envelope, draw=False))
-    # exchange -> how it was first come to: (exchange before, binding or None for its alternate)
-    entries: dict[str, tuple[str, Binding | None]] = {}
-    # queue -> the last leg of the first path to it
-    arrivals: dict[str, tuple[str, Binding]] = {}
-    visits = []
-    for step in steps:
-        name = step.exchange.name
-        known = {start.name, *entries}
-        bindings = step.exchange.bindings if name else _implied(step.bindings, queues)
-        visits.append(_visit(step, bindings, entries, known, envelope))
-        for binding in step.bindings:
-            if binding.destination_type == "exchange":
-                entries.setdefault(binding.destination, (name, binding))
-            elif binding.destination in queues:
-                arrivals.setdefault(binding.destination, (name, binding))
-        if step.alternate is not None:
-            entries.setdefault(step.alternate, (name, None))
-    certain = _certain_queues(start, steps)
+    """Trace one message from one exchange; `queues` are the names of those that exist."""
+    steps = walk(start, exchanges, envelope, draw=False)
+    certain = _certain_queues(steps)
+    tracer = _Tracer(start.name, queues, envelope)
+    visits = tuple(map(tracer.visit, steps))
     return RouteTrace(
         exchange=start.name,
         routing_keys=envelope.routing_keys,
         headers=dict(envelope.headers),
-        visits=tuple(visits),
-        queues=tuple(name for name in arrivals if name in certain),
-        possible=tuple(name for name in arrivals if name not in certain),
-        paths={name: _path(start.name, leg, entries) for name, leg in arrivals.items()},
+        visits=visits,
+        queues=tuple(name for name in tracer.arrivals if name in certain),
+        possible=tuple(name for name in tracer.arrivals if name not in certain),
+        paths={name: tracer.path(leg) for name, leg in tracer.arrivals.items()},
     )
 
 
-def _onward(step: Step) -> list[str]:
-    """Return the exchanges that a step leads to, each once."""
-    onward = [b.destination for b in step.bindings if b.destination_type == "exchange"]
-    if step.alternate is not None:
-        onward.append(step.alternate)
-    return list(dict.fromkeys(onward))
+@define(eq=False)
+class _Tracer:
+    """Turns the steps of a walk, taken in order, into visits."""
 
+    start: str
+    queues: Collection[str]
+    envelope: Envelope
+    # exchange -> the leg by which it was first come to
+    entries: dict[str, Leg] = field(factory=dict, init=False)
+    # queue -> the leg by which it was first come to
+    arrivals: dict[str, Leg] = field(factory=dict, init=False)
 
-def _implied(taken: Collection[Binding], queues: Collection[str]) -> Collection[Binding]:
-    """Return the default exchange's bindings worth a look: those to queues that are there.
-
-    If there are none, one to every queue, so that the name that was meant can be found.
-    """
-    present = [binding for binding in taken if binding.destination in queues]
-    return present or [Binding("", name, name) for name in queues]
-
-
-def _visit(
-    step: Step,
-    bindings: Collection[Binding],
-    entries: Mapping[str, tuple[str, Binding | None]],
-    known: Container[str],
-    envelope: Envelope,
-) -> Visit:
-    exchange = step.exchange
-    taken = dict.fromkeys(step.bindings)
-    considered = tuple(
-        Considered(
+    def visit(self, step: Step) -> Visit:
+        exchange, taken, alternate = step
+        matched = set(taken)
+        bindings = exchange.bindings if exchange.name else self._implied(taken)
+        considered = tuple(self._consider(exchange, one, one in matched) for one in bindings)
+        source, binding = self.entries.get(exchange.name, (None, None))
+        cut = tuple(name for name in dict.fromkeys(onward(step)) if self._is_known(name))
+        self._follow(step)
+        return Visit(
+            exchange=exchange.name,
+            type=exchange.type,
+            source=source,
             binding=binding,
-            matched=binding in taken,
-            reason=exchange.explain(binding, envelope).reason,
-            label=exchange.label(binding),
+            by_chance=exchange.by_chance and len(matched) > 1,
+            note=exchange.note(self.envelope),
+            considered=considered,
+            nearest=self._nearest(exchange, considered),
+            alternate=alternate,
+            cut=cut,
         )
-        for binding in bindings
-    )
-    source, binding = entries.get(exchange.name, (None, None))
-    return Visit(
-        exchange=exchange.name,
-        type=exchange.type,
-        source=source,
-        binding=binding,
-        by_chance=exchange.by_chance and len(taken) > 1,
-        note=exchange.note(envelope),
-        considered=considered,
-        nearest=_nearest(exchange, considered, envelope),
-        alternate=step.alternate,
-        cut=tuple(name for name in _onward(step) if name in known),
-    )
+
+    def path(self, last: Leg) -> tuple[Leg, ...]:
+        """Return the legs from the start to what `last` leads to."""
+        path = [last]
+        while (exchange := path[-1][0]) != self.start:
+            path.append(self.entries[exchange])
+        return tuple(reversed(path))
+
+    def _follow(self, step: Step) -> None:
+        exchange, taken, alternate = step
+        for binding in taken:
+            if binding.destination_type == "exchange":
+                self.entries.setdefault(binding.destination, (exchange.name, binding))
+            elif binding.destination in self.queues:
+                self.arrivals.setdefault(binding.destination, (exchange.name, binding))
+        if alternate is not None:
+            self.entries.setdefault(alternate, (exchange.name, None))
+
+    def _is_known(self, exchange: str) -> bool:
+        return exchange == self.start or exchange in self.entries
+
+    def _implied(self, taken: Collection[Binding]) -> Collection[Binding]:
+        """Return the default exchange's bindings worth a look: those to queues that exist.
+
+        If there are none, one to every queue, so that the name that was meant can be found.
+        """
+        present = [binding for binding in taken if binding.destination in self.queues]
+        return present or [Binding("", name, name) for name in self.queues]
+
+    def _consider(self, exchange: Exchange, binding: Binding, matched: bool) -> Considered:
+        verdict = exchange.explain(binding, self.envelope)
+        return Considered(binding, matched, verdict.reason, exchange.label(binding))
+
+    def _nearest(
+        self, exchange: Exchange, considered: tuple[Considered, ...]
+    ) -> tuple[Considered, ...]:
+        def distance(one: Considered) -> float:
+            return exchange.distance(one.binding, self.envelope)
+
+        misses = [one for one in considered if not one.matched]
+        return tuple(heapq.nsmallest(NEAREST, misses, key=distance))
 
 
-def _nearest(
-    exchange: Exchange, considered: tuple[Considered, ...], envelope: Envelope
-) -> tuple[Considered, ...]:
-    misses = [one for one in considered if not one.matched]
-    return tuple(
-        heapq.nsmallest(NEAREST, misses, key=lambda one: exchange.distance(one.binding, envelope))
-    )
-
-
-def _path(
-    start: str,
-    last: tuple[str, Binding | None],
-    entries: Mapping[str, tuple[str, Binding | None]],
-) -> tuple[tuple[str, Binding | None], ...]:
-    path = [last]
-    while (exchange := path[-1][0]) != start:
-        path.append(entries[exchange])
-    return tuple(reversed(path))
-
-
-def _certain_queues(start: Exchange, steps: list[Step]) -> set[str]:
+def _certain_queues(steps: list[Step]) -> set[str]:
     """Return the queues that are reached whatever chance decides."""
-    by_name = {step.exchange.name: step for step in steps}
+    by_name = {step[0].name: step for step in steps}
     certain: set[str] = set()
-    seen = {start.name}
-    work = [by_name[start.name]]
+    seen = {steps[0][0].name}
+    work = [steps[0]]
     for step in work:
-        if step.exchange.by_chance and len({_destination(b) for b in step.bindings}) > 1:
+        exchange, bindings, _ = step
+        if exchange.by_chance and len({(b.destination_type, b.destination) for b in bindings}) > 1:
             continue
-        certain.update(b.destination for b in step.bindings if b.destination_type == "queue")
-        for name in _onward(step):
+        certain.update(b.destination for b in bindings if b.destination_type == "queue")
+        for name in onward(step):
             if name not in seen and name in by_name:
                 seen.add(name)
                 work.append(by_name[name])
     return certain
-
-
-def _destination(binding: Binding) -> tuple[str, str]:
-    return binding.destination_type, binding.destination

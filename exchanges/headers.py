@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Verdict
+from leveret.exchanges.header_index import HeaderIndex
 from leveret.routing import Binding, HeadersMatch
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ __all__ = ["HeadersExchange"]
 
 @define(eq=False)
 class HeadersExchange(Exchange):
-    """Routes by comparing headers with each binding's arguments, compiled when bound."""
+    """Routes by comparing headers with the arguments of the bindings that an index finds.
+
+    The cost follows the headers of the message and the bindings that share one of them.
+    """
 
     type = "headers"
     by_routing_key = False
 
+    _index: HeaderIndex = field(factory=HeaderIndex, init=False, repr=False)
     # binding -> its arguments, compiled
     _matches: dict[Binding, HeadersMatch] = field(factory=dict, init=False, repr=False)
 
@@ -32,15 +37,19 @@ class HeadersExchange(Exchange):
         HeadersMatch.compile(binding.arguments)
 
     def _compile(self, binding: Binding) -> None:
-        self._matches[binding] = HeadersMatch.compile(binding.arguments)
+        match = self._matches[binding] = HeadersMatch.compile(binding.arguments)
+        self._index.add(binding, self._asked(binding), any_of=match.mode.startswith("any"))
 
     def _discard(self, binding: Binding) -> None:
         del self._matches[binding]
+        self._index.remove(binding)
 
     def route(self, envelope: Envelope) -> Collection[Binding]:
         """Return the bindings whose arguments agree with the headers."""
         headers = envelope.headers
-        return [binding for binding, match in self._matches.items() if match.matches(headers)]
+        matches = self._matches
+        found = self._index.candidates(headers)
+        return [binding for binding in found if matches[binding].matches(headers)]
 
     def explain(self, binding: Binding, envelope: Envelope) -> Verdict:
         """Name the first header that differs."""
@@ -53,8 +62,12 @@ class HeadersExchange(Exchange):
     def distance(self, binding: Binding, envelope: Envelope) -> float:
         """Return the headers asked for that are missing or differ."""
         headers = envelope.headers
-        asked = self._asked(binding)
-        return float(sum(name not in headers or headers[name] != asked[name] for name in asked))
+        return float(
+            sum(
+                name not in headers or (value is not None and headers[name] != value)
+                for name, value in self._asked(binding).items()
+            )
+        )
 
     def label(self, binding: Binding) -> str:
         """Show `x-match` and the headers asked for."""
@@ -75,6 +88,7 @@ class HeadersExchange(Exchange):
         }
 
     def check(self) -> None:
-        """Assert that exactly the bindings are compiled."""
+        """Assert that exactly the bindings are compiled, and that the index is sound."""
         Exchange.check(self)
         assert self._matches.keys() == self._bindings.keys()
+        self._index.check()

@@ -7,14 +7,18 @@ tree, `to_dict()` and `to_json()` give all of it to machines.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from leveret.properties import FieldValue
 from leveret.routing import Binding
 
-__all__ = ["Considered", "RouteTrace", "Visit"]
+__all__ = ["Considered", "Leg", "RouteTrace", "Visit"]
+
+
+#: One leg of a path: the exchange it leaves, and the binding taken; None for its alternate.
+Leg: TypeAlias = "tuple[str, Binding | None]"
 
 
 @frozen
@@ -93,8 +97,8 @@ class RouteTrace:
     queues: tuple[str, ...]
     #: The queues that get it or not by chance (`x-random`).
     possible: tuple[str, ...]
-    # queue -> the bindings and alternates of the first path to it: (exchange, binding or None)
-    paths: Mapping[str, tuple[tuple[str, Binding | None], ...]] = field(repr=False)
+    #: Queue -> the legs of the first path to it.
+    paths: Mapping[str, tuple[Leg, ...]] = field(repr=False)
 
     @property
     def unroutable(self) -> bool:

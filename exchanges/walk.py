@@ -9,19 +9,20 @@ is visited once, so cycles end (S34). A work list, not recursion: chains may be 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
-
-from attrs import define
+from collections.abc import Collection
+from typing import TYPE_CHECKING, TypeAlias
 
 from leveret.errors import PreconditionFailed
-from leveret.exchanges.base import Envelope, Exchange
+from leveret.exchanges.base import Exchange
 from leveret.routing import Binding, erlang_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leveret.exchanges.base import Envelope
     from leveret.properties import Properties
 
-__all__ = ["ROUTING_HEADERS", "Step", "routing_keys", "walk"]
+__all__ = ["ROUTING_HEADERS", "Step", "onward", "routing_keys", "walk"]
 
 #: The headers whose arrays add routing keys (S56).
 ROUTING_HEADERS = ("CC", "BCC")
@@ -51,15 +52,10 @@ def routing_keys(routing_key: str, properties: Properties | None) -> tuple[str, 
     return tuple(keys)
 
 
-@define(eq=False)
-class Step:
-    """One exchange visited, and what it led to."""
-
-    exchange: Exchange
-    #: The bindings taken, in the order in which the exchange gave them, some perhaps twice.
-    bindings: Collection[Binding]
-    #: The alternate exchange that is asked since there were none; it may not exist.
-    alternate: str | None
+#: One exchange visited: the exchange; the bindings taken, in the order in which it gave them, some
+#: perhaps twice; the alternate exchange that is asked since there were none, which may not exist.
+#: A plain tuple, since every message that is not remembered makes one at least.
+Step: TypeAlias = tuple[Exchange, Collection[Binding], str | None]
 
 
 def walk(
@@ -68,23 +64,33 @@ def walk(
     envelope: Envelope,
     *,
     draw: bool = True,
-) -> Iterator[Step]:
+) -> list[Step]:
     """Visit every exchange that the message comes to, each once, nearest first.
 
     `draw=False` follows every binding that chance might choose, and chooses none. The default
     exchange is visited only as the start: it has no bindings that another could lead over.
     """
+    steps: list[Step] = []
     seen = {start.name, ""}
     work = [start]
     for exchange in work:
         bindings = exchange.route(envelope) if draw else exchange.candidates(envelope)
         alternate = None if bindings or not exchange.name else exchange.alternate
-        yield Step(exchange, bindings, alternate)
-        onward = [b.destination for b in bindings if b.destination_type == "exchange"]
-        if alternate is not None:
-            onward.append(alternate)
-        for name in onward:
+        step = (exchange, bindings, alternate)
+        steps.append(step)
+        if not exchange.leads_on and alternate is None:
+            continue
+        for name in onward(step):
             if name not in seen:
                 seen.add(name)
                 if name in exchanges:
                     work.append(exchanges[name])
+    return steps
+
+
+def onward(step: Step) -> list[str]:
+    """Return the names of the exchanges that a step leads to, some perhaps twice."""
+    _, bindings, alternate = step
+    if alternate is not None:
+        return [alternate]
+    return [b.destination for b in bindings if b.destination_type == "exchange"]
