@@ -26,7 +26,7 @@ from leveret.routing import Binding, erlang_type
 if TYPE_CHECKING:
     from leveret.properties import FieldTable
 
-__all__ = ["BindingLimits", "Envelope", "Exchange", "Random", "Verdict"]
+__all__ = ["BindingLimits", "Envelope", "Exchange", "Random", "Verdict", "printable", "taken_by"]
 
 _NO_HEADERS: FieldTable = {}
 
@@ -71,6 +71,16 @@ class Verdict:
 
     matched: bool
     reason: str = ""
+
+
+def printable(name: str) -> str:
+    """Return a name as it is, quoted only if it has characters that would upset a terminal."""
+    return name if name.isprintable() else repr(name)
+
+
+def taken_by(keys: tuple[str, ...], key: str) -> Verdict:
+    """Return the verdict that one of the message's keys is taken, naming it where there are more."""
+    return Verdict(True, f"by routing key {key!r}" if len(keys) > 1 else "")
 
 
 @define(eq=False)

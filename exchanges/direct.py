@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from leveret.exchanges.base import Envelope, Exchange, Verdict
+from leveret.exchanges.base import Envelope, Exchange, Verdict, taken_by
 from leveret.exchanges.nearness import text_distance, text_hint
 from leveret.routing import Binding
 
@@ -47,7 +47,7 @@ class DirectExchange(Exchange):
         keys = envelope.routing_keys
         wanted = binding.routing_key
         if wanted in keys:
-            return Verdict(True)
+            return taken_by(keys, wanted)
         nearest = min(keys, key=lambda key: text_distance(wanted, key))
         return Verdict(False, f"the routing key is {nearest!r}{text_hint(wanted, nearest)}")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Verdict
+from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Verdict, printable
 from leveret.exchanges.header_index import HeaderIndex
 from leveret.routing import Binding, HeadersMatch
 
@@ -73,7 +73,7 @@ class HeadersExchange(Exchange):
         """Show `x-match` and the headers asked for."""
         how = self._matches[binding].mode
         wanted = [
-            name if value is None else f"{name}={value!r}"
+            printable(name) if value is None else f"{printable(name)}={value!r}"
             for name, value in self._asked(binding).items()
         ]
         return f"{how} of {', '.join(wanted)}" if wanted else f"{how} of no headers"

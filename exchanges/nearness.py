@@ -6,6 +6,8 @@ never decided here.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 __all__ = ["pattern_distance", "text_distance", "text_hint"]
 
 
@@ -63,6 +65,7 @@ def pattern_distance(pattern: str, key: str) -> float:
     return row[-1]
 
 
+@lru_cache(maxsize=1024)  # a long list of patterns shares its words
 def _word_distance(wanted: str, word: str) -> float:
     if wanted in ("*", word):
         return 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.errors import PreconditionFailed
-from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Verdict
+from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Verdict, taken_by
 from leveret.exchanges.nearness import pattern_distance
 from leveret.routing import Binding, TopicPattern, TopicTrie
 
@@ -57,10 +57,16 @@ class TopicExchange(Exchange):
         """Name the first word that differs, for the key that comes nearest."""
         pattern = self._patterns[binding]
         keys = envelope.routing_keys
-        if any(map(pattern.matches, keys)):
-            return Verdict(True)
-        nearest = min(keys, key=lambda key: pattern_distance(binding.routing_key, key))
-        return Verdict(False, pattern.mismatch(nearest))
+        for key in keys:
+            if pattern.matches(key):
+                return taken_by(keys, key)
+        return Verdict(False, pattern.mismatch(self._nearest_key(binding, keys)))
+
+    @staticmethod
+    def _nearest_key(binding: Binding, keys: tuple[str, ...]) -> str:
+        if len(keys) == 1:
+            return keys[0]
+        return min(keys, key=lambda key: pattern_distance(binding.routing_key, key))
 
     def distance(self, binding: Binding, envelope: Envelope) -> float:
         """Return the words that would have to change."""
@@ -72,4 +78,4 @@ class TopicExchange(Exchange):
         self._trie.check()
         assert self._patterns.keys() == self._bindings.keys()
         assert len(self._trie) == len(self._bindings)
-        assert all((pattern, binding) in self._trie for binding, pattern in self._patterns.items())
+        assert {binding: pattern for pattern, binding in self._trie.items()} == self._patterns

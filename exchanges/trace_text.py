@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from leveret.exchanges.base import printable
 from leveret.exchanges.trace import RouteTrace, Visit
 
 if TYPE_CHECKING:
@@ -81,47 +82,50 @@ class _Drawing:
         width = min(max((len(one.label) for one in shown), default=0), _LABEL_WIDTH)
         for one in shown:
             label = f"{one.label:{width}} " if width else ""
-            text = f"{_mark(visit, one)} {label}─▶ {self._destination(visit, one)}"
+            text = f"{_mark(visit, one)} {label}─▶ {self._destination(one)}"
             if one.reason:
                 text += f" ({one.reason})" if one.matched else f": {one.reason}"
             if not visit.matched and one is visit.nearest[0] and len(visit.considered) > 1:
                 text += "  ◀ nearest miss"
             below = branch.hang(text)
-            next_visit = self.visits.get(one.binding.destination)
-            if (
-                one.matched
-                and one.binding.destination_type == "exchange"
-                and next_visit is not None
-                and next_visit.binding == one.binding
-            ):
-                self.work.append((next_visit, below))
+            if (opened := self._opened(one)) is not None:
+                self.work.append((opened, below))
         if hidden := len(visit.considered) - len(shown):
             branch.hang(f"… and {hidden} more that did not match")
 
-    def _destination(self, visit: Visit, one: Considered) -> str:
-        name = one.binding.destination
-        if one.binding.destination_type == "exchange":
-            return self._exchange_at(name, one) if one.matched else f"exchange {name!r}"
-        if not one.matched:
-            return f"queue {name!r}"
-        if name not in self.queues:
-            return f"queue {name!r}, which does not exist"
-        if name in self.drawn:
-            return f"queue {name!r}, reached already"
-        self.drawn.add(name)
-        return f"queue {name!r}"
+    def _opened(self, one: Considered) -> Visit | None:
+        """Return the visit that this binding led to, if it was the first to lead there."""
+        binding = one.binding
+        if not one.matched or binding.destination_type != "exchange":
+            return None
+        visit = self.visits.get(binding.destination)
+        return visit if visit is not None and visit.binding == binding else None
 
-    def _exchange_at(self, name: str, one: Considered) -> str:
-        visit = self.visits.get(name)
-        if visit is None:
-            return f"exchange {name!r}, which does not exist"
-        if visit.binding != one.binding:
-            return f"exchange {name!r}, visited already"
-        return _exchange(visit)
+    def _destination(self, one: Considered) -> str:
+        if (opened := self._opened(one)) is not None:
+            return _exchange(opened)
+        name = one.binding.destination
+        text = f"{one.binding.destination_type} {name!r}"
+        if not one.matched:
+            return text
+        if one.binding.destination_type == "exchange":
+            state = "visited already" if name in self.visits else "which does not exist"
+        elif name not in self.queues:
+            state = "which does not exist"
+        elif name in self.drawn:
+            state = "reached already"
+        else:
+            self.drawn.add(name)
+            return text
+        return f"{text}, {state}"
 
     def _ending(self, visit: Visit, branch: _Branch) -> None:
         """Say what follows where nothing matched."""
         if visit.matched:
+            return
+        if not visit.exchange:
+            keys = ", ".join(map(repr, self.trace.routing_keys))
+            branch.hang(f"✘ there is no queue {keys}")
             return
         nothing = "nothing matched" if visit.considered else "nothing is bound"
         name = visit.alternate
@@ -166,7 +170,7 @@ def _message(trace: RouteTrace) -> str:
     if copies:
         text += f", and by CC or BCC {', '.join(map(repr, copies))}"
     headers = ", ".join(
-        f"{name}={value!r}"
+        f"{printable(name)}={value!r}"
         for name, value in trace.headers.items()
         if not (copies and name in ("CC", "BCC"))
     )
