@@ -113,7 +113,7 @@ def _one_of(*allowed: str, error: str) -> Check:
 def _queue_version(value: FieldValue, arguments: FieldTable) -> str | None:
     if error := _non_negative(value, arguments):
         return error
-    return None if value in (1, 2) else f"\"unsupported queue version '{value}'\""
+    return None if value in (1, 2) else f"\"unsupported queue version '{erlang_term(value)}'\""
 
 
 #: x-queue-type -> the name of RabbitMQ's module for it, which stands in error texts.

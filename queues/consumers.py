@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import define, field
 from sortedcontainers import SortedDict
 
-from leveret.properties import FieldTable
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from leveret.properties import FieldTable
     from leveret.queues.message import QueuedMessage
     from leveret.queues.queue import Queue
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve
 
-from leveret.properties import Properties
-
 if TYPE_CHECKING:
+    from leveret.properties import Properties
     from leveret.queues.consumers import Consumer
     from leveret.queues.queue import Queue
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
 
-from leveret.properties import FieldTable
 from leveret.queues.consumers import Consumer, Consumers, ConsumerStatistics, Receiver
 from leveret.queues.message import Message, QueuedMessage
 from leveret.queues.ready import FifoReady, PriorityReady, Ready, ReturnsFirstReady
@@ -20,6 +19,8 @@ from leveret.queues.settings import QueueSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from leveret.properties import FieldTable
 
 __all__ = ["Queue", "QueueHost", "QueueStatistics"]
 
@@ -307,6 +308,17 @@ class Queue:
         self._settle(entries)
         self._acked += len(entries)
         self._after_settling(entries)
+
+    def ack_one(self, entry: QueuedMessage) -> None:
+        """Forget one unacknowledged message: it was handled."""
+        self.unacked -= 1
+        self.unacked_bytes -= len(entry.message.body)
+        self._acked += 1
+        consumer = entry.consumer
+        if consumer is not None:
+            consumer.unacked -= 1
+            if not self.deleted and (consumer.blocked or self._active is consumer):
+                self.run((consumer,))
 
     def discard(self, entries: Sequence[QueuedMessage]) -> None:
         """Let go of unacknowledged messages: they were rejected without requeue (S101)."""

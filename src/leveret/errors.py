@@ -251,7 +251,7 @@ class Fault:
     source_line: str = ""
 
     def __str__(self) -> str:
-        """Render as `file:line:column: error: message`, the source line with a caret, the remedy."""
+        """Render as `file:line:column: error: message`, source line with caret, remedy."""
         text = f"{self.position}: error: {self.message}"
         if self.source_line:
             pad = "".join(

@@ -1,1 +1,24 @@
-"""Being laid."""
+"""The broker without I/O: virtual hosts, channels, policies, permissions, timers."""
+
+from leveret.engine.broker import Broker
+from leveret.engine.channel import Channel
+from leveret.engine.connection import Connection
+from leveret.engine.events import Event
+from leveret.engine.permissions import Permission, TopicPermission, User
+from leveret.engine.policies import Policy
+from leveret.engine.ports import ChannelListener
+from leveret.engine.profile import PROFILES, Profile
+
+__all__ = [
+    "PROFILES",
+    "Broker",
+    "Channel",
+    "ChannelListener",
+    "Connection",
+    "Event",
+    "Permission",
+    "Policy",
+    "Profile",
+    "TopicPermission",
+    "User",
+]

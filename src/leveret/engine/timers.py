@@ -1,0 +1,40 @@
+"""Deadlines in one sorted line, run in order when the clock has come to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+from sortedcontainers import SortedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Timers"]
+
+
+@define(eq=False)
+class Timers:
+    """Calls to make at given times. Adding and taking are O(log n) in the deadlines waiting.
+
+    Deadlines at the same millisecond run in the order of their creation.
+    """
+
+    # (deadline in ms, number of creation) -> call
+    _calls: SortedDict[tuple[int, int], Callable[[], None]] = field(factory=SortedDict, init=False)
+    _created: int = field(default=0, init=False)
+
+    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
+        """Have `call` made when `deadline_ms` is reached."""
+        self._created += 1
+        self._calls[deadline_ms, self._created] = call
+
+    def next_deadline_ms(self) -> int | None:
+        """Return the earliest deadline in milliseconds, or None."""
+        return self._calls.peekitem(0)[0][0] if self._calls else None
+
+    def pop_due(self, now_ms: int) -> Callable[[], None] | None:
+        """Take out and return the earliest call that is due, or None."""
+        if self._calls and self._calls.peekitem(0)[0][0] <= now_ms:
+            return self._calls.popitem(0)[1]
+        return None
