@@ -67,11 +67,12 @@ def explain(
     written = make_properties(_headers(headers), _properties(properties))
     broker, topology = open_broker(file)
     try:
+        # The broker is this command's own: it may have the message, to refuse it as RabbitMQ does.
+        broker.channel().basic_publish(exchange, key, b"", written)
         trace = broker.explain(exchange, key, written)
     except AMQPError as error:
-        remedy = ""
-        if isinstance(error, NotFound):
-            remedy = nearest(exchange, topology.virtual_hosts["/"].exchanges)
+        known = topology.virtual_hosts["/"].exchanges
+        remedy = nearest(exchange, known) if isinstance(error, NotFound) else ""
         show_error(f"{error.reply_code} {error.reply_text}", remedy)
         context.exit(1)
     if as_json:

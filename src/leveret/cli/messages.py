@@ -28,10 +28,11 @@ from leveret.cli.fields import (
 )
 from leveret.cli.jsonline import JSONLineError, key_offset, parse_object, value_offset
 from leveret.errors import Fault, Position
-from leveret.properties import FieldValue, Properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from leveret.properties import FieldValue, Properties
 
 __all__ = ["MESSAGE_FIELDS", "BadLine", "WrittenMessage", "read_messages"]
 
@@ -51,9 +52,9 @@ class WrittenMessage:
     properties: Properties
     body: bytes
 
-    def fault(self, message: str, remedy: str, field: str = "") -> Fault:
-        """Return a fault of this message, placed at `field`, or at its start."""
-        offset = value_offset(self.text, [field] if field else [])
+    def fault(self, message: str, remedy: str, path: tuple[str, ...] = ()) -> Fault:
+        """Return a fault of this message, placed at the field with this path."""
+        offset = value_offset(self.text, path)
         return Fault(Position(self.file, self.line, offset + 1), message, remedy, self.text)
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from leveret.broker import Broker
 from leveret.cli.fields import nearest
 from leveret.cli.report import QueueReport, RunReport, UnroutableReport
-from leveret.engine import Channel
-from leveret.errors import AMQPError, Fault, NotFound
+from leveret.errors import AccessRefused, AMQPError, Fault, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from leveret.broker import Broker
     from leveret.cli.messages import BadLine, WrittenMessage
+    from leveret.engine import Channel
 
 __all__ = ["Publisher"]
+
+# a word of a refusal -> the path of the field it is about
+_FIELDS_BY_WORD = {
+    "expiration": ("properties", "expiration"),
+    "user_id": ("properties", "user_id"),
+    '"CC"': ("headers", "CC"),
+    '"BCC"': ("headers", "BCC"),
+}
 
 
 @define
@@ -66,14 +75,14 @@ class Publisher:
         return None
 
     def report(self, queues: Sequence[str]) -> RunReport:
-        """Take the messages out of `queues` and return what was counted; ends the run."""
+        """Return what was counted, and what `queues` hold in the order of their delivery."""
         unroutable = self._unroutable.total()
         return RunReport(
             lines=self._lines,
             routed=self._routed,
             unroutable=unroutable,
             refused=self._lines - self._routed - unroutable,
-            queues=tuple(self._drain(name) for name in queues),
+            queues=tuple(self._look_into(name) for name in queues),
             unroutable_keys=tuple(
                 UnroutableReport(exchange, key, count)
                 for (exchange, key), count in self._unroutable.items()
@@ -91,31 +100,32 @@ class Publisher:
         self._returned = True
 
     def _refused(self, message: WrittenMessage, error: AMQPError) -> Fault:
-        if isinstance(error, NotFound) and message.exchange not in self.exchanges:
-            remedy = nearest(message.exchange, self.exchanges)
-            field_at_fault = "exchange"
-        else:
-            remedy = "RabbitMQ would close the channel: correct the message, or the topology."
-            field_at_fault = ""
+        remedy = "RabbitMQ would close the channel: correct the message, or the topology."
+        if isinstance(error, NotFound):
+            remedy = nearest(message.exchange, self.exchanges) or remedy
         text = f"{error.reply_code} {error.reply_text}"
-        fault = message.fault(text, remedy, field_at_fault)
+        fault = message.fault(text, remedy, _field_at_fault(error))
         self._faults.append(fault)
         return fault
 
-    def _drain(self, queue: str) -> QueueReport:
-        keys: list[str] = []
-        body_bytes = dead_lettered = 0
-        channel = self._open_channel()
-        while (got := channel.basic_get(queue, auto_ack=True))[0] is not None:
-            method, properties, body = got
-            keys.append(method.routing_key)
-            body_bytes += len(body)
-            dead_lettered += "x-death" in (properties.headers or {})
+    def _look_into(self, name: str) -> QueueReport:
+        queue = self.broker.virtual_hosts["/"].queues[name]
+        messages = [entry.message for entry in queue.ready]
         return QueueReport(
-            queue=queue,
-            messages=len(keys),
-            bytes=body_bytes,
-            dead_lettered=dead_lettered,
-            first_routing_key=keys[0] if keys else None,
-            last_routing_key=keys[-1] if keys else None,
+            queue=name,
+            messages=len(messages),
+            bytes=sum(len(message.body) for message in messages),
+            dead_lettered=sum("x-death" in (m.properties.headers or ()) for m in messages),
+            first_routing_key=messages[0].routing_key if messages else None,
+            last_routing_key=messages[-1].routing_key if messages else None,
         )
+
+
+def _field_at_fault(error: AMQPError) -> tuple[str, ...]:
+    """Return the path of what a refused message says wrong, as far as the refusal tells."""
+    if isinstance(error, NotFound | AccessRefused):
+        return ("exchange",)
+    for word, path in _FIELDS_BY_WORD.items():
+        if word in error.text:
+            return path
+    return ()

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, frozen
 
-from leveret.errors import Fault
+if TYPE_CHECKING:
+    from leveret.errors import Fault
 
 __all__ = ["QueueReport", "RunReport", "UnroutableReport", "fault_to_dict"]
 

@@ -31,6 +31,7 @@ __all__ = [
 
 _PLAIN_WIDTH = 100_000  # a file or a pipe has no width: nothing is wrapped or cut
 _EXCERPT_CHARACTERS = 100  # of a source line, around its fault
+_NEAREST = "  ◀ nearest miss"
 # the mark of a branch of a drawn route -> the style of the mark, the style of what follows
 _MARK_STYLES = {
     "✔": ("bold green", ""),
@@ -163,20 +164,27 @@ def _route_text(tree: str) -> Text:
         text.append("\n" if number else "")
         text.append(branch, style="dim")
         text.append(rest[:1], style=mark_style)
-        text.append(rest[1:], style=rest_style)
+        rest, nearest, _ = rest[1:].partition(_NEAREST)
+        text.append(rest, style=rest_style)
+        text.append(nearest, style="yellow")
     return text
 
 
 def _queues_table(queues: Sequence[QueueReport]) -> Table:
-    table = _table("queue", "messages", "bytes", "dead-lettered", "first key", "last key")
-    for column in table.columns[1:4]:
+    counts = {
+        "messages": [queue.messages for queue in queues],
+        "bytes": [queue.bytes for queue in queues],
+        "dead-lettered": [queue.dead_lettered for queue in queues],
+    }
+    if not any(counts["dead-lettered"]):
+        del counts["dead-lettered"]
+    table = _table("queue", *counts, "first key", "last key")
+    for column in table.columns[1 : 1 + len(counts)]:
         column.justify = "right"
-    for queue in queues:
+    for queue, numbers in zip(queues, zip(*counts.values(), strict=True), strict=True):
         table.add_row(
             _name(queue.queue),
-            _count(queue.messages),
-            _count(queue.bytes),
-            _count(queue.dead_lettered),
+            *map(_count, numbers),
             _key(queue.first_routing_key),
             _key(queue.last_routing_key),
         )

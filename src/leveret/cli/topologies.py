@@ -19,6 +19,8 @@ __all__ = ["TOPOLOGY_FILE", "CannotRead", "load_topology", "open_broker"]
 #: A readable file; anything else is a mistake in the command, exit status 2.
 TOPOLOGY_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
+_SEED = 1
+
 
 class CannotRead(click.ClickException):
     """A file that could not be read: exit status 2, as for a mistake in the command."""
@@ -48,15 +50,16 @@ def load_topology(file: Path) -> Topology:
 def open_broker(file: Path) -> tuple[Broker, Topology]:
     """Return a broker with the topology of `file` declared, and that topology.
 
-    The broker stands on a clock that nobody moves: nothing expires while a command runs. Faults
-    of the file are printed to stderr and end the command with exit status 1.
+    The broker stands on a clock that nobody moves, so that nothing expires while a command runs,
+    and its chance is the same in every run. Faults of the file are printed to stderr and end the
+    command with exit status 1.
     """
     from leveret.broker import Broker
     from leveret.clock import ManualClock
 
     try:
         topology = load_topology(file)
+        return Broker.from_topology(topology, clock=ManualClock(), seed=_SEED), topology
     except TopologyError as error:
         show_faults(error.faults)
         raise click.exceptions.Exit(1) from None
-    return Broker.from_topology(topology, clock=ManualClock()), topology

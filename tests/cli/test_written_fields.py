@@ -65,7 +65,7 @@ def test_a_header_of_the_command_line_is_typed_as_yaml_1_2_types_it(
     ("text", "complaint"),
     [
         ("'open", "never closed"),
-        ("[a", "did not find expected"),
+        ("[a", "neither closed"),
         ("9223372036854775808", "does not fit into AMQP's 64 bits"),
         ("-9223372036854775809", "does not fit into AMQP's 64 bits"),
         ('"\x00"', "not allowed in YAML"),

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.cli.conftest import Invoke
+    from click.testing import Result
+
+    Invoke = Callable[..., Result]
 
 
 def test_a_good_file_is_summed_up_in_a_line(invoke: Invoke) -> None:
