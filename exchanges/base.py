@@ -14,17 +14,17 @@ group `leveret.exchanges`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from attrs import define, field, frozen
 
 from leveret.errors import PreconditionFailed
-from leveret.properties import FieldValue, Properties
 from leveret.routing import Binding, erlang_type
 
 if TYPE_CHECKING:
-    from leveret.properties import FieldTable
+    from collections.abc import Collection, Mapping
+
+    from leveret.properties import FieldTable, FieldValue, Properties
 
 __all__ = ["BindingLimits", "Envelope", "Exchange", "Random", "Verdict", "printable", "taken_by"]
 
@@ -79,7 +79,7 @@ def printable(name: str) -> str:
 
 
 def taken_by(keys: tuple[str, ...], key: str) -> Verdict:
-    """Return the verdict that one of the message's keys is taken, naming it where there are more."""
+    """Return the verdict that a key of the message is taken, naming it where there are more."""
     return Verdict(True, f"by routing key {key!r}" if len(keys) > 1 else "")
 
 

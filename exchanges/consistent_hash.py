@@ -144,8 +144,11 @@ class ConsistentHashExchange(Exchange):
         return envelope.routing_keys[0]
 
     def check(self) -> None:
-        """Assert that each binding stands under its node."""
+        """Assert that each binding stands under its node, and each node on the ring."""
         Exchange.check(self)
+        self._ring.check()
+        assert len(self._ring) == len(self._by_node)
+        assert all(node in self._ring for node in self._by_node)
         listed = [binding for bindings in self._by_node.values() for binding in bindings]
         assert len(listed) == len(self._bindings)
         assert all(binding in self._by_node[_node(binding)] for binding in self._bindings)

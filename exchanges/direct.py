@@ -8,10 +8,11 @@ from attrs import define, field
 
 from leveret.exchanges.base import Envelope, Exchange, Verdict, taken_by
 from leveret.exchanges.nearness import text_distance, text_hint
-from leveret.routing import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from leveret.routing import Binding
 
 
 __all__ = ["DirectExchange"]

@@ -7,18 +7,18 @@ the reasons are asked for afterwards.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from leveret.exchanges.base import Envelope, Exchange
 from leveret.exchanges.trace import Considered, Leg, RouteTrace, Visit
 from leveret.exchanges.walk import Step, onward, walk
 from leveret.routing import Binding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from leveret.exchanges.base import Envelope, Exchange
 
 __all__ = ["NEAREST", "explain_route"]
 

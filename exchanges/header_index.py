@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
-from leveret.routing import Binding
 from leveret.routing.values import Form, value_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leveret.properties import FieldTable, FieldValue
+    from leveret.routing import Binding
 
 __all__ = ["HeaderIndex"]
 

@@ -60,14 +60,18 @@ class HeadersExchange(Exchange):
         return Verdict(False, match.mismatch(headers))
 
     def distance(self, binding: Binding, envelope: Envelope) -> float:
-        """Return the headers asked for that are missing or differ."""
+        """Return the headers to change until it matches, roughly: 1 and True pass for equal."""
+        match = self._matches[binding]
         headers = envelope.headers
-        return float(
-            sum(
-                name not in headers or (value is not None and headers[name] != value)
-                for name, value in self._asked(binding).items()
-            )
+        if match.matches(headers):
+            return 0.0
+        if match.mode.startswith("any"):
+            return 1.0
+        differ = sum(
+            name not in headers or (value is not None and headers[name] != value)
+            for name, value in self._asked(binding).items()
         )
+        return float(max(differ, 1))
 
     def label(self, binding: Binding) -> str:
         """Show `x-match` and the headers asked for."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from leveret.exchanges.base import Envelope, Exchange, Verdict
-from leveret.routing import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from leveret.routing import Binding
 
 
 __all__ = ["RandomExchange"]

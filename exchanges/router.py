@@ -7,7 +7,6 @@ chosen by publishers, who may never repeat one. Everything else is walked (`walk
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import define, field
@@ -17,6 +16,8 @@ from leveret.exchanges.explain import explain_route
 from leveret.exchanges.walk import routing_keys, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leveret.exchanges.trace import RouteTrace
     from leveret.properties import Properties
 

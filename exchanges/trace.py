@@ -6,13 +6,15 @@ tree, `to_dict()` and `to_json()` give all of it to machines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field, frozen
 
-from leveret.properties import FieldValue
-from leveret.routing import Binding
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leveret.properties import FieldValue
+    from leveret.routing import Binding
 
 __all__ = ["Considered", "Leg", "RouteTrace", "Visit"]
 

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.exchanges.base import printable
-from leveret.exchanges.trace import RouteTrace, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leveret.exchanges.trace import Considered
+    from leveret.exchanges.trace import Considered, RouteTrace, Visit
 
 __all__ = ["MISSES_DRAWN", "draw"]
 
