@@ -1,16 +1,15 @@
-"""Topic patterns as automata over words: what two patterns share, what one leaves uncovered.
+"""Topic patterns as automata over words: how far one gets in a key, and what two share.
 
 A pattern is read as a nondeterministic automaton. State `i` means that the first `i` words of the
 pattern are used up; a literal and `*` lead on, `#` stays or is skipped:
 
     a.#.z     (0) --a--> (1) --any--> (1)  (1) --skip--> (2) --z--> (3)
 
-What two patterns share is found in the product of their automata, what one leaves of the other in
-the product of one with the other determinised. Both searches go by key length in bytes, so that
-what they answer holds for the keys AMQP can carry, and the key that proves it is a shortest one.
-Words are compared, never sampled: where wildcards alone decide, one word that no literal equals
-stands for every other. One word sequence is no key: a single empty word, since "" has no words
-(S40). So `#.` and `*` share nothing, and `*.#.` covers `#.`.
+What two patterns share is found in the product of their automata, in order of key length in
+bytes: the answer holds for the keys that AMQP can carry, and the key that proves it is a shortest
+one. Words are compared, never sampled: where two wildcards meet, one word stands for every other.
+One word sequence is no key: a single empty word, since "" has no words (S40). So `#.` and `*`
+share nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from leveret.routing.keys import key_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Automaton", "shortest_common_key", "shortest_uncovered_key"]
+__all__ = ["Automaton", "shortest_common_key"]
 
 #: A pattern's words, `*` and `#` being wildcards.
 Words: TypeAlias = "tuple[str, ...]"
@@ -44,10 +43,9 @@ _Path: TypeAlias = "tuple[_Path, str] | None"
 class Automaton:
     """A pattern's automaton, its state sets kept as the bits of an integer."""
 
-    final: int
-    stars: int
-    hashes: int
-    literals: dict[str, int]  # literal word -> the states it leads on from
+    stars: int  # the states before a `*`
+    hashes: int  # the states before a `#`
+    literals: dict[str, int]  # literal word -> the states before it
 
     @classmethod
     def of(cls, words: Words) -> Automaton:
@@ -61,7 +59,7 @@ class Automaton:
                 hashes |= 1 << i
             else:
                 literals[word] = literals.get(word, 0) | 1 << i
-        return cls(1 << len(words), stars, hashes, literals)
+        return cls(stars, hashes, literals)
 
     def start(self) -> int:
         """Return the states before any word is read."""
@@ -84,10 +82,10 @@ class Automaton:
         return states >> latest_hash - 1 << latest_hash - 1 if latest_hash else states
 
     def furthest(self, given: list[str]) -> tuple[int, int]:
-        """Return the furthest state reached in the words, and the last word read in that state.
+        """Return the furthest state reached, and how many words were read when it last was.
 
-        The second number counts from 0 and is the number of words where the state was reached by
-        the last word alone.
+        The end of the words counts only if the state is reached nowhere before it, since a word
+        that did not lead on says more than words that were missing.
         """
         states = self.start()
         best = (states.bit_length() - 1, 0)
@@ -147,41 +145,6 @@ def _common_moves(
         yield next_i, next_j, filler if second in ("*", "#") else second
     elif second in ("*", "#", first):
         yield next_i, next_j, first
-
-
-def shortest_uncovered_key(cover: Words, other: Words, filler: str) -> str | None:
-    """Return the key with fewest bytes that `other` matches and `cover` does not.
-
-    `filler` is what a wildcard of `other` reads; as no literal equals it, it leaves `cover` in
-    fewer states than any other word would, so no other need be tried. For the same reason a
-    state set is dropped when a subset of it was met before at the same place.
-    """
-    automaton = Automaton.of(cover)
-    queue: list[tuple[int, int, _State, _Path]] = [(0, 0, (0, automaton.start(), _NO_WORD), None)]
-    seen: dict[tuple[int, int], list[int]] = {}  # (state of other, stage) -> state sets of cover
-    pushed = 0
-    while queue:
-        cost, _, (j, states, stage), path = heapq.heappop(queue)
-        met = seen.setdefault((j, stage), [])
-        if any(states & smaller == smaller for smaller in met):
-            continue
-        met.append(states)
-        if j == len(other):
-            if not states & automaton.final and stage != _ONE_EMPTY_WORD:
-                return _join(path)
-            continue
-        wanted = other[j]
-        pushed += 2
-        if wanted == "#":
-            heapq.heappush(queue, (cost, pushed, (j + 1, states, stage), path))
-        word = filler if wanted in ("*", "#") else wanted
-        after = (
-            j + (wanted != "#"),
-            automaton.step(states, word),
-            _advance_key(stage, word),
-        )
-        heapq.heappush(queue, (cost + _word_cost(stage, word), pushed + 1, after, (path, word)))
-    return None
 
 
 def _join(path: _Path) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from leveret.properties import FieldTable, FieldValue
 from leveret.routing.values import table_form
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+
+    from leveret.properties import FieldTable, FieldValue
 
 __all__ = ["Binding", "BindingTable", "DestinationType"]
 

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 from attrs import field, frozen
 
 from leveret.errors import PreconditionFailed
-from leveret.properties import FieldValue
 from leveret.routing.erlang import erlang_term, erlang_type
 from leveret.routing.values import Form, value_form
 
 if TYPE_CHECKING:
-    from leveret.properties import FieldTable
+    from leveret.properties import FieldTable, FieldValue
 
 __all__ = ["HeadersMatch", "XMatch"]
 

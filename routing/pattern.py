@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from attrs import field, frozen
 
-from leveret.routing.automaton import Automaton, shortest_common_key, shortest_uncovered_key
+from leveret.routing.automaton import Automaton, shortest_common_key
+from leveret.routing.cover import covers
 from leveret.routing.keys import MAX_KEY_BYTES, check_key, key_bytes, split_key
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ __all__ = ["TopicPattern"]
 
 #: How many parsed patterns are remembered: more than most topologies have, some 6 MB when full.
 _REMEMBERED_PATTERNS: Final = 16_384
-
-#: Words to read where any would do, the readable ones first.
-_FILLERS: Final = ("x", "y", "z", *map(chr, range(0x61, 0x78)), *map(chr, range(0x100, 0x300)))
 
 
 @frozen(order=False)
@@ -93,8 +91,12 @@ class TopicPattern:
         return all(word == "#" for word in wanted[i:])
 
     def covers(self, other: TopicPattern) -> bool:
-        """Say whether this pattern matches every key that the other matches."""
-        return self.uncovered_example(other) is None
+        """Say whether this pattern matches every key that the other matches.
+
+        >>> TopicPattern.parse("order.#").covers(TopicPattern.parse("order.*.eu"))
+        True
+        """
+        return covers(self.words, other.words)
 
     def overlaps(self, other: TopicPattern) -> bool:
         """Say whether some key matches both patterns."""
@@ -118,19 +120,6 @@ class TopicPattern:
         # Empty words make the shortest keys, and are tried when readable ones make it too long.
         for filler in ("x", ""):
             key = shortest_common_key(self.words, other.words, filler)
-            if key is None or key_bytes(key) <= MAX_KEY_BYTES:
-                return key
-        return None
-
-    def uncovered_example(self, other: TopicPattern) -> str | None:
-        """Return a shortest key that the other pattern matches and this one does not, or `None`.
-
-        >>> TopicPattern.parse("order.*").uncovered_example(TopicPattern.parse("order.#"))
-        'order'
-        """
-        fillers = [word for word in (*_FILLERS, "") if word not in self.words]
-        for filler in (fillers[0], fillers[-1]):
-            key = shortest_uncovered_key(self.words, other.words, filler)
             if key is None or key_bytes(key) <= MAX_KEY_BYTES:
                 return key
         return None

@@ -161,7 +161,11 @@ class TopicTrie(Generic[T]):
         reached: dict[int, int] = {}  # id of a second `#` -> the first word it may take in
         while True:
             if (tail := node.hash) is not None:
-                sources += _take_in(tail, words, i, reached, waiting, found)
+                if tail.hashes == 1 and not tail and tail.star is None and tail.hash is None:
+                    found += tail.targets
+                    sources += 1
+                else:
+                    sources += _take_in(tail, words, i, reached, waiting, found)
             if i < last:
                 star = node.star
                 child = node.get(words[i])
