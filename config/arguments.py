@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEAD_LETTER_ARGUMENTS",
     "EXCHANGE_ARGUMENTS",
+    "FRIENDLY",
     "QUEUE_ARGUMENTS",
     "argument_node",
     "exchange_arguments",
@@ -76,7 +77,7 @@ _WANTED_BY_POLICY = {
 }
 
 #: Argument -> how a queue writes it otherwise.
-_FRIENDLY = {
+FRIENDLY = {
     **{argument: key for key, argument in QUEUE_ARGUMENTS.items()},
     **{argument: f"dead_letter.{key}" for key, argument in DEAD_LETTER_ARGUMENTS.items()},
     **{argument: key for key, argument in EXCHANGE_ARGUMENTS.items()},
@@ -110,7 +111,7 @@ def argument_node(entry: Entry, argument: str) -> Node | None:
         for written, value in raw.pairs:
             if written.text == argument:
                 return value
-    key = _FRIENDLY.get(argument, argument)
+    key = FRIENDLY.get(argument, argument)
     dead_letter: object = getattr(entry, "dead_letter", None)
     if key.startswith("dead_letter."):
         if not isinstance(dead_letter, DeadLetterEntry):
@@ -144,7 +145,7 @@ def _merge(
                 line = friendly[key.text][0].line + 1
                 key.fault(
                     f"{quoted(key.text)} is given twice: line {line} says it as"
-                    f" '{_FRIENDLY[key.text]}'",
+                    f" '{FRIENDLY[key.text]}'",
                     "Keep one of the two.",
                 )
     arguments = {argument: value for argument, (_, value) in friendly.items()}
@@ -160,12 +161,19 @@ def _typed(
     for key, value in node.pairs:
         wanted = wanted_by_key.get(key.text)
         if wanted is not None:
-            typed[key.text] = _as_wanted(key.text, value, wanted)
+            fitting = _as_wanted(key.text, value, wanted)
+            if fitting is None:
+                del typed[key.text]
+            else:
+                typed[key.text] = fitting
     return typed
 
 
 def _as_wanted(name: str, node: Node, wanted: str) -> FieldValue:
+    """Return a value of the type that RabbitMQ wants, or None once it is reported."""
     if isinstance(node, ScalarNode):
+        if node.faulty:
+            return None
         value: FieldValue = integer_of(node) if wanted is _INTEGER else scalar_value(node)
         if wanted is _TEXT and value is not None:
             return node.text
@@ -174,7 +182,7 @@ def _as_wanted(name: str, node: Node, wanted: str) -> FieldValue:
         if wanted is _INTEGER and isinstance(value, int) and MIN_INTEGER <= value <= MAX_INTEGER:
             return value
     remedy = f"Write {wanted}."
-    if wanted is _INTEGER and (friendly := _FRIENDLY.get(name)):
+    if wanted is _INTEGER and (friendly := FRIENDLY.get(name)):
         remedy = f"Write the bare number, or use '{friendly}', which reads units."
     node.fault(f"{name} wants {wanted}, got {describe(node)}", remedy)
     return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define
 
+from leveret.config.model import DestinationType
 from leveret.config.source import quoted
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ __all__ = ["BindingText", "BindingTextError", "Word", "format_binding", "parse_b
 
 _FORM = "Write a binding as source[key, key] -> destination."
 _QUOTING = "A key that holds a space, ',', ']' or a quote stands in double quotes."
+#: Some two hundred keys of the largest size.
+MAX_TEXT = 50_000
+
+_KEY = re.compile(r'"(?:[^"\\]|\\[\s\S])*"|[^\s,\]"\']+')
 _PLAIN_NAME = re.compile(r"(?:(?!->)[^\s\[\]\",])+")
 _PLAIN_KEY = re.compile(r"[^\s,\]\"']+")
 _ESCAPE = re.compile(r"\\([\s\S])")
@@ -38,7 +43,7 @@ class BindingText:
 
     source: Word
     keys: list[Word]
-    destination_type: Literal["queue", "exchange"] | None
+    destination_type: DestinationType | None
     destination: Word
 
 
@@ -65,18 +70,20 @@ def parse_binding(text: str) -> BindingText:
     """
     from lark import UnexpectedInput
 
+    if len(text) > MAX_TEXT:
+        remedy = "Write several bindings, each with some of the keys."
+        raise BindingTextError(0, f"this binding has more than {MAX_TEXT} characters", remedy)
     try:
-        parts = _parser().parse(text)
-    except UnexpectedInput as error:
-        raise _explain(text, error) from None
-    return _build(parts)  # type: ignore[arg-type] # the transformer's list, not a tree
+        return _build(_parser().parse(text, start="start"))  # type: ignore[arg-type] # from Flat
+    except UnexpectedInput:
+        raise _unreadable(text) from None
 
 
 def format_binding(
     source: str,
     keys: Iterable[str],
     destination: str,
-    destination_type: Literal["queue", "exchange"] | None = None,
+    destination_type: DestinationType | None = None,
 ) -> str:
     """Write a binding in its short form; `parse_binding` reads the same back.
 
@@ -101,40 +108,51 @@ def _parser() -> Lark:
     # Lark takes longer to import than the rest of leveret; nothing but a topology needs it.
     from lark import Lark, Transformer
 
-    class Flat(Transformer["Token", list[object]]):
-        def start(self, parts: list[object]) -> list[object]:
-            return parts
-
-        def keys(self, parts: list[object]) -> list[object]:
-            return parts
+    class Flat(Transformer["Token", list["Token"]]):
+        def start(self, tokens: list[Token]) -> list[Token]:
+            return tokens
 
     grammar = files("leveret.config").joinpath("binding.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", maybe_placeholders=False, transformer=Flat())
+    return Lark(
+        grammar,
+        parser="lalr",
+        start=["start", "explain"],
+        maybe_placeholders=False,
+        transformer=Flat(),
+    )
 
 
-def _build(parts: list[Token | list[Token]]) -> BindingText:
-    words: list[Word] = []
+def _build(tokens: list[Token]) -> BindingText:
+    source = _word(tokens[0], 0)
     keys: list[Word] | None = None
-    kind: Literal["queue", "exchange"] | None = None
-    for part in parts:
-        if isinstance(part, list):
-            keys = [_word(token) for token in part]
-        elif part.type == "KIND":
-            kind = "queue" if part == "queue" else "exchange"
+    kind: DestinationType | None = None
+    for token in tokens[1:-1]:
+        if token.type == "KIND":
+            kind = "queue" if token == "queue" else "exchange"
         else:
-            words.append(_word(part))
-    source, destination = words
+            start = token.start_pos or 0
+            keys = [_word(m.group(), start + m.start()) for m in _KEY.finditer(token, 1)]
     if keys is None:
         keys = [Word("", source.offset)]
-    return BindingText(source, keys, kind, destination)
+    return BindingText(source, keys, kind, _word(tokens[-1], tokens[-1].start_pos or 0))
 
 
-def _word(token: Token) -> Word:
-    offset = token.start_pos or 0
-    if not token.startswith('"'):
-        return Word(str(token), offset)
-    inner = token[1:-1]
+def _word(written: str, offset: int) -> Word:
+    if not written.startswith('"'):
+        return Word(str(written), offset)
+    inner = written[1:-1]
     return Word(_ESCAPE.sub(r"\1", inner) if "\\" in inner else inner, offset)
+
+
+def _unreadable(text: str) -> BindingTextError:
+    """Find where a text that is no binding stops being one."""
+    from lark import UnexpectedInput
+
+    try:
+        _parser().parse(text, start="explain")
+    except UnexpectedInput as error:
+        return _explain(text, error)
+    raise AssertionError(f"the two rules of binding.lark disagree about {text!r}")
 
 
 def _explain(text: str, error: UnexpectedInput) -> BindingTextError:
@@ -163,7 +181,7 @@ def _wanted(text: str, before: str, offset: int, expected: frozenset[str]) -> tu
     if "LSQB" in expected:
         return "expected '[' or '->' after the source exchange", _arrow_help(text)
     if "__ANON_0" in expected:
-        return "expected '->' after the keys", _FORM
+        return "expected '->' after the keys", _arrow_help(text[offset:])
     if expected & {"$END", "<END-OF-FILE>"}:
         if rest == "[":
             return "keys stand behind the source, not the destination", _FORM

@@ -57,11 +57,13 @@ class Environment:
             written = "${" + match.group(1) + "}"
             content = _CONTENT.fullmatch(match.group(1))
             if is_key:
+                node.faulty = True
                 node.fault(
                     f"{written} stands in a key; variables are read in values only",
                     "Write the name out; a topology that differs by environment is another file.",
                 )
             elif content is None:
+                node.faulty = True
                 node.fault(
                     f"{written} is not a variable",
                     "Write ${NAME} or ${NAME:-default}; names hold letters, digits and '_'.",
@@ -72,6 +74,7 @@ class Environment:
                 return default
             else:
                 name = content.group(1)
+                node.faulty = True
                 node.fault(
                     f"the environment variable {name} is not set",
                     f"Set it, or give a default: ${{{name}:-default}}.",

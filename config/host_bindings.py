@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define, field
 
@@ -10,7 +10,7 @@ from leveret.config.entries import BindingLine
 from leveret.config.host import HostBuilder
 from leveret.config.model import BindingDeclaration, DestinationType
 from leveret.config.names import MAX_NAME_BYTES
-from leveret.config.nodes import MapNode, ScalarNode
+from leveret.config.nodes import MapNode, Node, ScalarNode
 from leveret.config.refusals import BINDING_LIMITS, reworded
 from leveret.config.source import quoted
 from leveret.errors import PreconditionFailed
@@ -19,10 +19,22 @@ from leveret.routing import Binding
 
 if TYPE_CHECKING:
     from leveret.config.entries import BindingEntry
-    from leveret.config.nodes import Node
     from leveret.properties import FieldValue
 
 __all__ = ["HostBindings"]
+
+
+class _Place(NamedTuple):
+    """A node, or a character of its text."""
+
+    node: Node
+    offset: int = 0
+
+    def fault(self, message: str, remedy: str) -> None:
+        if isinstance(self.node, ScalarNode):
+            self.node.fault_at(self.offset, message, remedy)
+        else:
+            self.node.fault(message, remedy)
 
 
 @define(eq=False)
@@ -46,49 +58,40 @@ class HostBindings:
     def add_dead_letters(self) -> None:
         """Add the binding that each `dead_letter: true` stands for, unless it is there."""
         for exchange, queue, node in self.host.dead_letter_pairs:
-            if Binding(exchange, queue) not in self._first:
-                self._bind(node, 0, exchange, queue, "queue", "", {})
+            binding = Binding(exchange, queue)
+            if binding not in self._first:
+                self._bind(binding, {}, _Place(node))
 
     def _add_line(self, line: BindingLine) -> None:
         node, text = line.node, line.text
-        source, destination = text.source, text.destination
-        kind = text.destination_type
-        checked = self._check_source(node, source.offset, source.text)
-        checked &= self._check_destination(node, destination.offset, destination.text, kind)
-        for key in text.keys:
-            if len(key.text) > MAX_NAME_BYTES // 4 and _too_long(node, key.offset, key.text):
-                continue
-            if checked:
-                self._bind(
-                    node, key.offset, source.text, destination.text, kind or "queue", key.text, {}
-                )
+        source, kind, target = text.source, text.destination_type, text.destination
+        checked = self._check_source(source.text, _Place(node, source.offset))
+        checked &= self._check_destination(target.text, kind, _Place(node, target.offset))
+        for key, offset in text.keys:
+            place = _Place(node, offset)
+            if not _is_too_long(key, place) and checked:
+                binding = Binding(source.text, target.text, key, kind or "queue")
+                self._bind(binding, {}, place)
 
     def _add_map(self, entry: BindingEntry) -> None:
         arguments = self._arguments(entry)
-        if entry.source is None or entry.destination is None:
+        source, target, kind = entry.source, entry.destination, entry.destination_type
+        checked = source is not None and self._check_source(source, _Place(entry.nodes["source"]))
+        if target is not None and (kind is not None or "destination_type" not in entry.nodes):
+            place = _Place(entry.nodes["destination"])
+            checked &= self._check_destination(target, kind, place)
+        if not checked or source is None or target is None:
             return
-        kind = entry.destination_type
-        checked = self._check_source(entry.nodes["source"], 0, entry.source)
-        checked &= self._check_destination(entry.nodes["destination"], 0, entry.destination, kind)
-        if not checked or ("routing_key" in entry.nodes and entry.routing_key is None):
-            return
-        place = entry.node
-        source = self.host.exchange_type(entry.source)
-        if entry.match is not None and source != "headers":
+        exchange = self.host.exchange(source)
+        if entry.match is not None and exchange is not None and exchange.by_routing_key:
             entry.nodes["match"].fault(
-                f"'match' asks for headers, and {quoted(entry.source)} is a {source} exchange",
+                f"'match' asks for headers, and {quoted(source)} is a {exchange.type} exchange",
                 "Use 'routing_key', or make the source a headers exchange.",
             )
             return
-        self._bind(
-            place,
-            0,
-            entry.source,
-            entry.destination,
-            kind or "queue",
-            entry.routing_key or "",
-            arguments,
-        )
+        if "routing_key" not in entry.nodes or entry.routing_key is not None:
+            binding = Binding(source, target, entry.routing_key or "", kind or "queue", arguments)
+            self._bind(binding, arguments, _Place(entry.node), _Place(_x_match(entry)))
 
     def _arguments(self, entry: BindingEntry) -> dict[str, FieldValue]:
         match: dict[str, FieldValue] = entry.match or {}
@@ -101,89 +104,82 @@ class HostBindings:
                 )
         return {**match, **(entry.arguments or {})}
 
-    def _check_source(self, node: Node, offset: int, name: str) -> bool:
+    def _check_source(self, name: str, place: _Place) -> bool:
         if name == "":
-            _fault(
-                node,
-                offset,
+            place.fault(
                 "the default exchange takes no bindings",
                 'Leave this one out: every queue is reached through "" by its own name.',
             )
-            return False
-        if self.host.has_exchange(name):
+        elif not self.host.has_exchange(name):
+            help_ = self.host.missing_exchange_help(name)
+            place.fault(f"exchange {quoted(name)} does not exist", help_)
+        else:
             return True
-        _fault(
-            node,
-            offset,
-            f"exchange {quoted(name)} does not exist",
-            self.host.missing_exchange_help(name),
-        )
         return False
 
-    def _check_destination(
-        self, node: Node, offset: int, name: str, kind: DestinationType | None
-    ) -> bool:
-        if kind == "exchange":
-            if name and self.host.has_exchange(name):
-                return True
-            help_ = self.host.missing_exchange_help(name)
-            _fault(node, offset, f"exchange {quoted(name)} does not exist", help_)
-            return False
-        if name in self.host.queue_nodes:
+    def _check_destination(self, name: str, kind: DestinationType | None, place: _Place) -> bool:
+        is_exchange = name != "" and self.host.has_exchange(name)
+        if is_exchange if kind == "exchange" else name in self.host.queue_nodes:
             return True
-        if name and self.host.has_exchange(name):
-            remedy = "Say that it is one: {…, destination_type: exchange}."
-            if isinstance(node, ScalarNode) and "->" in node.text:
-                remedy = f"Say that it is one: -> exchange {name}."
+        if kind == "exchange":
+            help_ = self.host.missing_exchange_help(name)
+            place.fault(f"exchange {quoted(name)} does not exist", help_)
+        elif is_exchange:
+            in_line = isinstance(place.node, ScalarNode) and "->" in place.node.text
+            say = f"-> exchange {name}" if in_line else "destination_type: exchange"
             message = f"there is no queue {quoted(name)}, but an exchange of that name"
-            _fault(node, offset, message, remedy)
-            return False
-        help_ = self.host.missing_queue_help(name)
-        _fault(node, offset, f"queue {quoted(name)} does not exist", help_)
+            place.fault(message, f"If the exchange is meant, say so: {say}.")
+        else:
+            help_ = self.host.missing_queue_help(name)
+            place.fault(f"queue {quoted(name)} does not exist", help_)
         return False
 
     def _bind(
         self,
-        node: Node,
-        offset: int,
-        source: str,
-        destination: str,
-        kind: DestinationType,
-        routing_key: str,
+        binding: Binding,
         arguments: dict[str, FieldValue],
+        place: _Place,
+        arguments_place: _Place | None = None,
     ) -> None:
-        binding = Binding(source, destination, routing_key, kind, arguments)
         if (first := self._first.get(binding)) is not None:
             message = f"this binding is there already, on line {first + 1}"
-            _fault(node, offset, message, "Remove one of the two.")
+            place.fault(message, "Remove one of the two.")
             return
-        self._first[binding] = node.line
-        exchange = self.host.exchange(source)
+        self._first[binding] = place.node.line
+        exchange = self.host.exchange(binding.source)
         if exchange is not None:
             try:
                 exchange.validate_binding(binding, self._limits)
             except PreconditionFailed as error:
                 refusal = reworded(error, "binding")
-                _fault(node, offset, refusal.message, refusal.remedy)
+                at = arguments_place if arguments_place and "x-match" in error.text else place
+                at.fault(refusal.message, refusal.remedy)
         self.host.host.bindings.append(
-            BindingDeclaration(source, destination, kind, routing_key, arguments, node.position)
+            BindingDeclaration(
+                binding.source,
+                binding.destination,
+                binding.destination_type,
+                binding.routing_key,
+                arguments,
+                place.node.position,
+            )
         )
 
 
-def _fault(node: Node, offset: int, message: str, remedy: str) -> None:
-    if isinstance(node, ScalarNode):
-        node.fault_at(offset, message, remedy)
-    else:
-        node.fault(message, remedy)
+def _x_match(entry: BindingEntry) -> Node:
+    """Return where a binding says `x-match`, or where it stands itself."""
+    for name in ("match", "arguments"):
+        node = entry.nodes.get(name)
+        for key, value in node.pairs if isinstance(node, MapNode) else ():
+            if key.text == "x-match":
+                return value
+    return entry.node
 
 
-def _too_long(node: ScalarNode, offset: int, key: str) -> bool:
-    size = len(key.encode())
-    if size <= MAX_NAME_BYTES:
+def _is_too_long(key: str, place: _Place) -> bool:
+    if len(key) <= MAX_NAME_BYTES // 4 or (size := len(key.encode())) <= MAX_NAME_BYTES:
         return False
-    node.fault_at(
-        offset,
-        f"this key is {size} bytes long, and AMQP carries at most {MAX_NAME_BYTES}",
-        "Shorten it.",
+    place.fault(
+        f"this key is {size} bytes long, and AMQP carries at most {MAX_NAME_BYTES}", "Shorten it."
     )
     return True

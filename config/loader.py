@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from leveret.config.resolve import describe
+from leveret.config.resolve import describe, scalar_value
 from leveret.config.source import Source
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def loads(
 
     source = Source(file, _decoded(text, file))
     root = compose(source, os.environ if environment is None else environment)
-    if root is None or (isinstance(root, ScalarNode) and root.plain and not root.text):
+    if root is None or (isinstance(root, ScalarNode) and scalar_value(root) is None):
         source.report(0, 0, "nothing is declared in this file", _EXAMPLE)
     elif not isinstance(root, MapNode):
         root.fault(f"a topology is a map of sections, and this is {describe(root)}", _EXAMPLE)
@@ -85,7 +85,7 @@ def _unreadable(file: str, error: OSError | ValueError) -> TopologyError:
 
 def _decoded(text: str | bytes, file: str) -> str:
     size = len(text)
-    message, place, remedy = "", (0, 0), ""
+    message, place, remedy, shown = "", (0, 0), "", ""
     if size > MAX_FILE_BYTES:
         message = f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB"
         remedy = "A topology is far smaller: check that this is one."
@@ -101,6 +101,7 @@ def _decoded(text: str | bytes, file: str) -> str:
             place = before.place_of(len(before.text))
             message = f"the byte 0x{text[error.start]:02x} here is not UTF-8"
             remedy = "Save the file in UTF-8."
-    source = Source(file, "")
+            shown = text.decode("utf-8-sig", "replace")
+    source = Source(file, shown)
     source.report(*place, message, remedy)
     raise source.stop()

@@ -27,7 +27,7 @@ PREDECLARED_EXCHANGES = {
 }
 
 #: Comparing a typo with more names than this takes longer than a reader waits.
-_MAX_CANDIDATES = 300
+_MAX_CANDIDATES = 50
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -73,6 +73,7 @@ class ScalarNode(Node):
     text: str
     plain: bool
     tag: str | None = None
+    faulty: bool = False  # its fault is reported; whoever reads it leaves it out
 
     def fault_at(self, offset: int, message: str, remedy: str) -> None:
         """Report a fault at a character of the text."""
@@ -210,7 +211,11 @@ class _Composer:
         if name not in self.anchors:
             message, remedy = help_with_alias(self.source.line(mark.line), mark.column, name)
             self.source.report(mark.line, mark.column, message, remedy)
-            self.place(ScalarNode(self.source, mark.line, mark.column, "*" + name, plain=False))
+            self.place(
+                ScalarNode(
+                    self.source, mark.line, mark.column, "*" + name, plain=False, faulty=True
+                )
+            )
             return
         anchored = self.anchors[name]
         if anchored is None:

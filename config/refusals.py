@@ -41,7 +41,7 @@ _REMEDIES = {
     "invalid property": "A quorum queue is durable and belongs to no one; remove it.",
     "of queue type": "Remove it, or choose the type of queue that knows it.",
     "'#' wildcards": "Use fewer '#', or stay with an earlier compatibility.",
-    "x-match": "Write one of the four.",
+    "x-match": "Write all or any; with '-with-x', headers that begin with 'x-' count too.",
     "binding key must": "The key of a binding to such an exchange is its weight: 1 or more.",
     "invalid_overflow": "Write drop-head, reject-publish or reject-publish-dlx.",
     "unsupported queue": "Write one that RabbitMQ knows, or remove it.",
@@ -61,9 +61,11 @@ def reworded(error: PreconditionFailed, what: str) -> Refusal:
     """Return a refusal of an exchange, queue or binding as a fault of the file."""
     found = _CAUSE.search(error.text)
     cause = found.group(1) if found else ""
-    remedy = next((r for hint, r in _REMEDIES.items() if hint in error.text), "Correct it.")
-    message = f"RabbitMQ would refuse this {what}: {error.reply_text}"
-    return Refusal(_PROPERTIES.get(cause, cause), message, remedy)
+    remedies = (remedy for hint, remedy in _REMEDIES.items() if hint in error.text)
+    message = f"RabbitMQ refuses this {what}: {error.reply_text}"
+    return Refusal(
+        _PROPERTIES.get(cause, cause), message, next(remedies, "Correct it, or leave it out.")
+    )
 
 
 def queue_refusal(queue: QueueDeclaration, host: str, compatibility: str) -> Refusal | None:

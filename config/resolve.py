@@ -77,7 +77,7 @@ def field_value(node: Node) -> FieldValue:
     if isinstance(node, ListNode):
         return [field_value(item) for item in node.items]
     assert isinstance(node, ScalarNode)
-    value = scalar_value(node)
+    value = None if node.faulty else scalar_value(node)
     if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         node.fault(
             f"{quoted(node.text)} does not fit into AMQP's 64 bits",
@@ -97,4 +97,6 @@ def describe(node: Node) -> str:
     value = scalar_value(node)
     if value is None:
         return "nothing"
-    return quoted(node.text) if node.text else "an empty text"
+    if not node.text:
+        return "an empty text"
+    return quoted(node.text) if node.plain else f"the text {quoted(node.text)}"

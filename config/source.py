@@ -16,6 +16,9 @@ MAX_FAULTS = 1000
 #: A source line longer than this is clipped in messages: a caret far to the right helps nobody.
 MAX_LINE_SHOWN = 160
 
+#: A message longer than this quotes something that nobody wants to read.
+MAX_MESSAGE = 500
+
 #: The line breaks that libyaml counts, so that its line numbers and ours agree.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[^\t\x20-\x7e\xa0-\u2027\u202f-\ud7ff\ue000-\U0010ffff]")
@@ -29,6 +32,8 @@ class Source:
     text: str
     faults: list[Fault] = field(factory=list)
     _lines: list[str] | None = field(default=None, init=False)
+    # (line, column, message): an alias leads to one place several times
+    _reported: set[tuple[int, int, str]] = field(factory=set, init=False)
 
     def position(self, line: int, column: int) -> Position:
         """Return the place of a character."""
@@ -46,14 +51,19 @@ class Source:
         return len(breaks), index - (breaks[-1] if breaks else 0)
 
     def report(self, line: int, column: int, message: str, remedy: str) -> None:
-        """Note one fault.
+        """Note one fault, unless it is known already.
 
         Raises:
             TopologyError: there are too many faults to go on.
 
         """
+        place = (line, column, message)
+        if place in self._reported:
+            return
+        self._reported.add(place)
         position = self.position(line, column)
-        self.faults.append(Fault(position, message, remedy, self._shown_line(line, column)))
+        shown = self._shown_line(line, column)
+        self.faults.append(Fault(position, _one_line(message), _one_line(remedy), shown))
         if len(self.faults) >= MAX_FAULTS:
             stop = f"stopped reading here, after {MAX_FAULTS} errors"
             self.faults.append(Fault(position, stop, "Mend the errors above, then check again."))
@@ -72,6 +82,16 @@ class Source:
         return _UNPRINTABLE.sub("\ufffd", text)
 
 
+def _one_line(text: str) -> str:
+    """Return a message fit for a terminal, whatever text of the file it quotes."""
+    clipped = text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
+    return _escaped(clipped)
+
+
+def _escaped(text: str) -> str:
+    return _UNPRINTABLE.sub(lambda match: ascii(match.group())[1:-1], text)
+
+
 def quoted(text: str, limit: int = 60) -> str:
     r"""Return a text as messages show it: in single quotes, on one line, clipped.
 
@@ -79,4 +99,4 @@ def quoted(text: str, limit: int = 60) -> str:
     'two\nlines'
     """
     clipped = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "'" + _UNPRINTABLE.sub(lambda m: ascii(m.group())[1:-1], clipped) + "'"
+    return f"'{_escaped(clipped)}'"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 import attrs
 from cattrs import Converter
 
+from leveret.config.arguments import FRIENDLY
 from leveret.config.binding_text import BindingTextError, parse_binding
 from leveret.config.entries import (
     BindingEntry,
@@ -28,6 +29,7 @@ from leveret.config.nodes import ListNode, MapNode, Node, ScalarNode
 from leveret.config.resolve import describe, scalar_value
 from leveret.config.source import quoted
 from leveret.config.values import LEAVES, Hook, Unfit, choice_hook, read_name
+from leveret.config.yaml_errors import quote_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +86,8 @@ def _is_nothing(node: Node) -> bool:
 
 def _read(hook: Hook, annotation: Any, node: Node, label: str) -> Any:
     """Return what a hook makes of a node, or None once its fault is reported."""
+    if isinstance(node, ScalarNode) and node.faulty:
+        return None
     try:
         return hook(node, annotation)
     except Unfit as unfit:
@@ -124,6 +128,7 @@ def _entry_hook(cls: type[Entry], converter: Converter) -> Hook:
     return read
 
 
+#: Stands for the pairs of what is no map: nothing is missing from it.
 _NOT_A_MAP: list[tuple[ScalarNode, Node]] = []
 
 
@@ -132,9 +137,11 @@ def _pairs(node: Node, cls: type[Entry]) -> list[tuple[ScalarNode, Node]]:
         return node.pairs
     if _is_nothing(node):
         return []
-    if cls.SHORT_FOR and isinstance(node, ScalarNode):
+    if cls.SHORT_FOR and isinstance(node, ScalarNode) and not node.faulty:
         key = ScalarNode(node.source, node.line, node.column, cls.SHORT_FOR, plain=True)
         return [(key, node)]
+    if isinstance(node, ScalarNode) and node.faulty:
+        return _NOT_A_MAP
     node.fault(
         f"{cls.CALLED} wants a map, got {describe(node)}",
         "Write 'key: value' lines below it, or {key: value} behind it.",
@@ -161,7 +168,9 @@ def _unknown_key(cls: type[Entry], key: ScalarNode, name: str, known: list[str])
     if cls is TopologyEntry and name in _DEFINITIONS_KEYS:
         remedy = "This looks like RabbitMQ's definitions; write a topology file with its sections."
     elif name.startswith("x_") and "arguments" in known:
-        remedy = f"Put it under 'arguments': arguments: {{{key.text}: …}}."
+        remedy = f"Put it under 'arguments': {{{key.text}: …}}."
+        if (friendly := FRIENDLY.get(key.text)) in known:
+            remedy = f"Write '{friendly}', or put it under 'arguments'."
     elif close := nearest(name, known):
         remedy = f"Did you mean '{close}'?"
     else:
@@ -178,7 +187,7 @@ def _list_hook(annotation: Any, converter: Converter) -> Hook:
             return []
         if not isinstance(node, ListNode):
             raise Unfit(f"wants a list, got {describe(node)}", "Begin each item with '- '.")
-        found = (_read(hook, wanted, item, "an item") for item in node.items)
+        found = (_read(hook, wanted, item, "this item") for item in node.items)
         return [item for item in found if item is not None]
 
     return read
@@ -191,15 +200,22 @@ def _named_hook(annotation: Any, converter: Converter) -> Hook:
 
     def read(node: Node, _: object) -> dict[str, Any]:
         named: dict[str, Any] = {}
+        places: dict[str, Node] = {}  # name -> where it stands first
         for key, value in _named_pairs(node):
             name = _read(read_name, None, key, "this name")
             if name is None:
                 continue
-            if name in named:
-                key.fault(f"{quoted(name)} is defined twice", "Keep one of the two.")
+            if places.setdefault(name, key) is not key:
+                line = places[name].line + 1
+                key.fault(
+                    f"{quoted(name)} is defined twice; the first is on line {line}",
+                    "Keep one of the two, or give them different names.",
+                )
                 continue
-            entry = _read(hook, wanted, value, quoted(name))
-            named[name] = attrs.evolve(entry, node=key) if _is_entry(wanted) else entry
+            if _is_entry(wanted):  # an entry is made of every node, so that its name is known
+                named[name] = attrs.evolve(hook(value, wanted), node=key)
+            else:
+                named[name] = _read(hook, wanted, value, quoted(name))
         return named
 
     return read
@@ -260,7 +276,8 @@ def _binding_hook(converter: Converter) -> Hook:
         if isinstance(node, MapNode):
             if _is_binding_cut_by_colon(node):
                 node.fault(
-                    "YAML takes this binding for a map because of its ': '", _quote_help(node)
+                    "YAML takes this binding for a map because of its ': '",
+                    quote_help(node.source.line(node.line)),
                 )
                 return None
             return entry_hook(node, BindingEntry)  # type: ignore[no-any-return]
@@ -286,13 +303,6 @@ def _is_binding_cut_by_colon(node: MapNode) -> bool:
     return "->" in texts or "[" in key.text
 
 
-def _quote_help(node: Node) -> str:
-    line = node.source.line(node.line)[node.column :].strip()
-    if '"' in line:
-        return f"Put the whole binding in single quotes: '{line}'."
-    return f'Put the whole binding in double quotes: "{line}".'
-
-
 def _bad_binding(node: ScalarNode, error: BindingTextError) -> None:
     start = node.column_of(0)
     line = node.source.line(node.line)
@@ -302,7 +312,7 @@ def _bad_binding(node: ScalarNode, error: BindingTextError) -> None:
             node.line,
             column,
             "YAML cuts this binding here: ' #' begins a comment",
-            _quote_help(node),
+            quote_help(line),
         )
         return
     node.fault_at(error.offset, error.message, error.remedy)

@@ -37,6 +37,9 @@ __all__ = ["LEAVES", "Hook", "Unfit", "check_name", "choice_hook", "read_name"]
 #: Node, annotation -> the value; raises `Unfit`.
 Hook = Callable[[Node, Any], Any]
 
+#: Compiling costs by the length; a pattern that lists names may still hold a few dozen.
+_MAX_PATTERN = 4000
+
 _COMMENT = re.compile(r"\s*(#\S*)")
 
 
@@ -89,7 +92,7 @@ def _unfit(node: Node, wanted: str) -> Unfit:
                 f"wants {wanted}, got nothing: YAML takes '#' for the start of a comment",
                 f'For the text, put it in double quotes: "{comment.group(1)}".',
             )
-    return Unfit(f"wants {wanted}, got {describe(node)}", f"Write {wanted}, or leave the key out.")
+    return Unfit(f"wants {wanted}, got {describe(node)}", f"Write {wanted}, or leave it out.")
 
 
 def _read_key(node: Node, _: object) -> str:
@@ -105,6 +108,8 @@ def _read_flag(node: Node, _: object) -> bool:
     if isinstance(value, bool):
         return value
     unfit = _unfit(node, "true or false")
+    if value in ("true", "false"):
+        unfit.remedy = "Write it without quotes."
     if isinstance(value, str) and value.lower() in {"yes", "no", "on", "off"}:
         unfit.remedy = "YAML 1.2 knows only true and false; write one of them."
     raise unfit
@@ -113,7 +118,10 @@ def _read_flag(node: Node, _: object) -> bool:
 def _integer(node: Node, wanted: str, smallest: int) -> int:
     value = integer_of(node) if isinstance(node, ScalarNode) else None
     if value is None or value < smallest:
-        raise _unfit(node, wanted)
+        unfit = _unfit(node, wanted)
+        if isinstance(node, ScalarNode) and not node.plain and node.text.isdigit():
+            unfit.remedy = "Write it without quotes."
+        raise unfit
     if not MIN_INTEGER <= value <= MAX_INTEGER:
         raise Unfit("does not fit into AMQP's 64 bits", "Use a smaller number.")
     return value
@@ -149,6 +157,11 @@ def _read_size(node: Node, _: object) -> int:
 
 def _read_regex(node: Node, _: object) -> str:
     pattern = _text(node, "a regular expression")
+    if len(pattern) > _MAX_PATTERN:
+        raise Unfit(
+            f"is {len(pattern)} characters long; {_MAX_PATTERN} are allowed",
+            "Split it into several policies or permissions.",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about spellings that a later Python will refuse
@@ -182,8 +195,11 @@ def choice_hook(annotation: Any) -> Hook:
         if isinstance(node, ScalarNode) and node.text in choices:
             return node.text
         unfit = _unfit(node, wanted)
-        if isinstance(node, ScalarNode) and (close := nearest(node.text, choices)):
-            unfit.remedy = f"Did you mean '{close}'?"
+        if isinstance(node, ScalarNode):
+            if close := nearest(node.text, choices):
+                unfit.remedy = f"Did you mean '{close}'?"
+            elif node.text == "stream":
+                unfit.remedy = "leveret has no streams; use another type."
         raise unfit
 
     return read

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from leveret.config.source import quoted
+from leveret.config.source import MAX_LINE_SHOWN, quoted
 
 if TYPE_CHECKING:
     from leveret.config.source import Source
 
-__all__ = ["explain_yaml_error", "help_with_alias"]
+__all__ = ["explain_yaml_error", "help_with_alias", "quote_help"]
 
 _TOKEN = re.compile(r"[^\s,\]}]*")
-_QUOTE_BINDING = 'Put the whole binding in double quotes: "source[key] -> destination".'
+_UNCLOSED = re.compile(r"did not find expected ',' or '(.)'")
+_ITEM = re.compile(r"\s*-\s+(\S.*)")
 
 
 def explain_yaml_error(source: Source, error: yaml.YAMLError) -> tuple[int, int, str, str]:
@@ -27,6 +28,12 @@ def explain_yaml_error(source: Source, error: yaml.YAMLError) -> tuple[int, int,
     if problem == "found unexpected end of stream" and error.context_mark is not None:
         mark = error.context_mark
     line = source.line(mark.line)
+    if (unclosed := _UNCLOSED.match(problem)) and error.context_mark is not None:
+        first, closing = error.context_mark, unclosed.group(1)
+        if first.line != mark.line:
+            message = f"this bracket is neither closed nor goes on in line {mark.line + 1}"
+            remedy = f"Close it with '{closing}', or put a ',' between its items."
+            return first.line, first.column, message, remedy
     if "while scanning an alias" in context and error.context_mark is not None:
         mark = error.context_mark
         return mark.line, mark.column, *help_with_alias(source.line(mark.line), mark.column)
@@ -49,7 +56,7 @@ def _explain(line: str, character: str, problem: str) -> tuple[str, str]:
             "Write a backslash as \\\\ in double quotes, or use single quotes.",
         )
     if "->" in line and problem.startswith("did not find expected"):
-        return "YAML cannot read this binding without quotes", _QUOTE_BINDING
+        return "YAML cannot read this binding without quotes", quote_help(line)
     if problem.startswith("mapping values are not allowed"):
         return (
             "YAML does not expect ': ' here",
@@ -61,6 +68,17 @@ def _explain(line: str, character: str, problem: str) -> tuple[str, str]:
             "Give it the indentation of its neighbours, and check the line before.",
         )
     return f"this is not YAML: {problem}", "Check brackets, quotes and indentation near here."
+
+
+def quote_help(line: str) -> str:
+    """Return how to quote the binding that stands in a line of the file, as `- source -> …`."""
+    item = _ITEM.fullmatch(line)
+    binding = item.group(1).rstrip() if item else "source[key] -> destination"
+    if len(binding) > MAX_LINE_SHOWN:
+        return "Put the whole binding in double quotes."
+    if '"' in binding:
+        return f"Put the whole binding in single quotes: '{binding}'."
+    return f'Put the whole binding in double quotes: "{binding}".'
 
 
 def help_with_alias(line: str, column: int, name: str = "") -> tuple[str, str]:
