@@ -8,7 +8,7 @@ import click
 
 from leveret.cli.report import fault_to_dict
 from leveret.cli.screen import printable, show, show_faults, show_json
-from leveret.cli.topologies import TOPOLOGY_FILE, load_topology
+from leveret.cli.topologies import TOPOLOGY_FILE, open_broker
 from leveret.errors import Fault, TopologyError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> Non
     found: list[Fault] = []
     for file in files:
         try:
-            topology = load_topology(file)
+            _, topology = open_broker(file)
         except TopologyError as error:
             found.extend(error.faults)
             if not as_json:

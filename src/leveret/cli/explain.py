@@ -17,7 +17,7 @@ from leveret.cli.fields import (
     short_string_fault,
 )
 from leveret.cli.screen import show_error, show_route
-from leveret.cli.topologies import TOPOLOGY_FILE, open_broker
+from leveret.cli.topologies import TOPOLOGY_FILE, open_broker_or_exit
 from leveret.errors import AMQPError, NotFound
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def explain(
     for name, value in (("exchange", exchange), ("key", key)):
         _refuse(short_string_fault((name,), value))
     written = make_properties(_headers(headers), _properties(properties))
-    broker, topology = open_broker(file)
+    broker, topology = open_broker_or_exit(file)
     try:
         # The broker is this command's own: it may have the message, to refuse it as RabbitMQ does.
         broker.channel().basic_publish(exchange, key, b"", written)

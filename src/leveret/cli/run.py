@@ -13,7 +13,7 @@ import click
 
 from leveret.cli.messages import BadLine, WrittenMessage, read_messages
 from leveret.cli.screen import show_faults, show_json, show_report, show_route
-from leveret.cli.topologies import TOPOLOGY_FILE, CannotRead, open_broker
+from leveret.cli.topologies import TOPOLOGY_FILE, CannotRead, open_broker_or_exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def run(context: click.Context, file: Path, messages: Path, trace: bool, as_json
     """
     from leveret.cli.publisher import Publisher
 
-    broker, topology = open_broker(file)
+    broker, topology = open_broker_or_exit(file)
     host = topology.virtual_hosts["/"]
     publisher = Publisher(broker, tuple(host.exchanges))
     traces: list[dict[str, Any]] = []

@@ -235,7 +235,7 @@ def _summary(report: RunReport) -> Text:
     from rich.text import Text
 
     held = sum(queue.messages for queue in report.queues)
-    text = Text(f"{report.lines:,} messages: ")
+    text = Text(f"{report.lines:,} message{'' if report.lines == 1 else 's'}: ")
     text.append(f"{report.routed:,} routed", style="green")
     text.append(", ")
     text.append(f"{report.unroutable:,} unroutable", style="yellow" if report.unroutable else "")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from leveret.broker import Broker
     from leveret.config import Topology
 
-__all__ = ["TOPOLOGY_FILE", "CannotRead", "load_topology", "open_broker"]
+__all__ = ["TOPOLOGY_FILE", "CannotRead", "open_broker", "open_broker_or_exit"]
 
 #: A readable file; anything else is a mistake in the command, exit status 2.
 TOPOLOGY_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -31,35 +31,32 @@ class CannotRead(click.ClickException):
         super().__init__(f"cannot read {file}: {(error.strerror or str(error)).lower()}")
 
 
-def load_topology(file: Path) -> Topology:
-    """Read and check a topology file.
-
-    Raises:
-        TopologyError: the file has faults.
-        CannotRead: the system would not let it be read.
-
-    """
-    from leveret import config
-
-    try:
-        return config.load(file)
-    except OSError as error:
-        raise CannotRead(str(file), error) from error
-
-
 def open_broker(file: Path) -> tuple[Broker, Topology]:
     """Return a broker with the topology of `file` declared, and that topology.
 
     The broker stands on a clock that nobody moves, so that nothing expires while a command runs,
-    and its chance is the same in every run. Faults of the file are printed to stderr and end the
-    command with exit status 1.
+    and its chance is the same in every run.
+
+    Raises:
+        TopologyError: the file has faults, or declares what the broker refuses.
+        CannotRead: the system would not let the file be read.
+
     """
     from leveret.broker import Broker
     from leveret.clock import ManualClock
+    from leveret.config import load
 
     try:
-        topology = load_topology(file)
-        return Broker.from_topology(topology, clock=ManualClock(), seed=_SEED), topology
+        topology = load(file)
+    except OSError as error:
+        raise CannotRead(str(file), error) from error
+    return Broker.from_topology(topology, clock=ManualClock(), seed=_SEED), topology
+
+
+def open_broker_or_exit(file: Path) -> tuple[Broker, Topology]:
+    """Do as `open_broker`; print the faults of a bad file and end with exit status 1."""
+    try:
+        return open_broker(file)
     except TopologyError as error:
         show_faults(error.faults)
         raise click.exceptions.Exit(1) from None
