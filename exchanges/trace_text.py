@@ -194,12 +194,10 @@ def _queue_list(trace: RouteTrace, queues: tuple[str, ...], comma: str = ", ") -
 
 
 def _through(trace: RouteTrace, queue: str) -> str:
-    exchanges = [exchange for exchange, _ in trace.paths[queue]][1:]
-    if not exchanges:
-        return ""
-    if len(exchanges) > 3:
-        exchanges = [*exchanges[:2], f"{len(exchanges) - 3} more", exchanges[-1]]
-    return f" (through {', '.join(map(repr, exchanges))})"
+    between = [repr(exchange) for exchange, _ in trace.paths[queue]][1:]
+    if len(between) > 3:
+        between[2:-1] = [f"{len(between) - 3} more"]
+    return f" (through {', '.join(between)})" if between else ""
 
 
 def _lines(root: _Branch) -> Iterator[str]:
