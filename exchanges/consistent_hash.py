@@ -47,8 +47,8 @@ class ConsistentHashExchange(Exchange):
     by_routing_key = False
 
     #: What is hashed in place of the routing key: a header's name, or a property's.
-    header: str | None = field(default=None, init=False)
-    property: str | None = field(default=None, init=False)
+    hash_header: str | None = field(default=None, init=False)
+    hash_property: str | None = field(default=None, init=False)
     _ring: HashRing = field(factory=HashRing, init=False, repr=False)
     # node of the ring -> its bindings, the oldest first: {binding: None}
     _by_node: dict[str, dict[Binding, None]] = field(factory=dict, init=False, repr=False)
@@ -56,8 +56,8 @@ class ConsistentHashExchange(Exchange):
     def __attrs_post_init__(self) -> None:
         Exchange.__attrs_post_init__(self)
         header, by_property = map(self.arguments.get, ("hash-header", "hash-property"))
-        self.header = header if isinstance(header, str) else None
-        self.property = by_property if isinstance(by_property, str) else None
+        self.hash_header = header if isinstance(header, str) else None
+        self.hash_property = by_property if isinstance(by_property, str) else None
 
     def validate_arguments(self, virtual_host: str = "/") -> None:
         """Refuse an unknown property, both sources at once, and names that are not strings."""
@@ -69,12 +69,12 @@ class ConsistentHashExchange(Exchange):
                     f"invalid type '{erlang_type(name)}' for arg '{argument}'"
                     f" in exchange '{self.name}' in vhost '{virtual_host}'"
                 )
-        if self.property is None:
+        if self.hash_property is None:
             return
-        if self.header is not None:
+        if self.hash_header is not None:
             raise PreconditionFailed("hash-header and hash-property are mutually exclusive")
-        if self.property not in _PROPERTIES:
-            raise PreconditionFailed(f"Unsupported property: {self.property}")
+        if self.hash_property not in _PROPERTIES:
+            raise PreconditionFailed(f"Unsupported property: {self.hash_property}")
 
     def validate_binding(self, binding: Binding, limits: BindingLimits) -> None:
         """Refuse a key that is not a whole number from 1 to `MAX_WEIGHT`."""
@@ -98,7 +98,7 @@ class ConsistentHashExchange(Exchange):
         bindings = self._by_node[node]
         oldest = next(iter(bindings))
         del bindings[binding]
-        if binding is not oldest and binding != oldest:
+        if binding != oldest:
             return
         self._ring.remove(node)
         if bindings:
@@ -129,17 +129,17 @@ class ConsistentHashExchange(Exchange):
     def note(self, envelope: Envelope) -> str:
         """Say what was hashed."""
         hashed = repr(self._hashed(envelope))
-        if self.header is not None:
-            return f"by the hash of header {self.header!r}: {hashed}"
-        if self.property is not None:
-            return f"by the hash of property {self.property}: {hashed}"
+        if self.hash_header is not None:
+            return f"by the hash of header {self.hash_header!r}: {hashed}"
+        if self.hash_property is not None:
+            return f"by the hash of property {self.hash_property}: {hashed}"
         return f"by the hash of routing key {hashed}"
 
     def _hashed(self, envelope: Envelope) -> str:
-        if self.header is not None:
-            return _text(envelope.headers.get(self.header))
-        if self.property is not None:
-            return _text(getattr(envelope.properties, self.property, None))
+        if self.hash_header is not None:
+            return _text(envelope.headers.get(self.hash_header))
+        if self.hash_property is not None:
+            return _text(getattr(envelope.properties, self.hash_property, None))
         # Keys from CC and BCC are not hashed: one message goes to one destination.
         return envelope.routing_keys[0]
 

@@ -69,23 +69,27 @@ class Router(Generic[T]):
             return self._cache[exchange][routing_key]
         except KeyError:
             pass
-        found, memorable = self._find(exchange, (routing_key,), properties)
-        if memorable and self.cache_size:
-            self._remember(exchange, routing_key, found)
-        return found
+        return self._learn(exchange, routing_key, properties)
 
     def route_keys(
-        self, exchange: str, keys: tuple[str, ...], properties: Properties | None
+        self, exchange: str, keys: tuple[str, ...], properties: Properties | None = None
     ) -> tuple[T, ...]:
-        """Return the queues for a message routed by just these keys, whatever its CC header says.
+        """Return the queues for a message routed by these keys, whatever its CC and BCC say.
 
-        A dead letter is: its CC header shows where it was sent, not where it goes (S108).
+        This is for a message that dies: what it is routed by was decided when it was published,
+        or by its queue.
 
         Raises:
             KeyError: there is no such exchange.
 
         """
-        return self._find(exchange, keys, properties)[0]
+        if len(keys) > 1:
+            return self._find(exchange, keys, properties)[0]
+        try:
+            return self._cache[exchange][keys[0]]
+        except KeyError:
+            pass
+        return self._learn(exchange, keys[0], properties)
 
     def invalidate(self) -> None:
         """Forget every route: something in the topology changed."""
@@ -105,12 +109,19 @@ class Router(Generic[T]):
         envelope = Envelope(routing_keys(routing_key, properties), properties, self._random)
         return explain_route(self._exchanges[exchange], self._exchanges, self._queues, envelope)
 
-    def _remember(self, exchange: str, routing_key: str, found: tuple[T, ...]) -> None:
+    def _learn(
+        self, exchange: str, routing_key: str, properties: Properties | None
+    ) -> tuple[T, ...]:
+        """Find a route that is not remembered, and remember it if it depends on nothing else."""
+        found, memorable = self._find(exchange, (routing_key,), properties)
+        if not memorable or not self.cache_size:
+            return found
         # Dropping all costs less bookkeeping on each hit than knowing which one is old.
         if self._remembered >= self.cache_size:
             self.invalidate()
         self._cache.setdefault(exchange, {})[routing_key] = found
         self._remembered += 1
+        return found
 
     def _find(
         self, exchange: str, keys: tuple[str, ...], properties: Properties | None

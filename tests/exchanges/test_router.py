@@ -301,6 +301,19 @@ def test_s56_routing_keys_are_the_published_one_then_cc_then_bcc() -> None:
     assert routing_keys("a", cc("b", "c", bcc=["d"])) == ("a", "b", "c", "d")
 
 
+@pytest.mark.parametrize("cache_size", [0, 10])
+def test_a_message_that_dies_is_routed_by_the_keys_given_and_no_others(cache_size: int) -> None:
+    router = topology({"X": "direct"}, "X[a] -> q; X[b] -> r; X[c] -> s", cache_size=cache_size)
+    for _ in range(2):
+        assert router.route_keys("X", ("a",)) == ("q",)
+        assert router.route_keys("X", ("a",), cc("b")) == ("q",)
+        assert router.route_keys("X", ("a", "c"), cc("b")) == ("q", "s")
+        assert router.route_keys("", ("q", "r"), cc("b")) == ("q", "r")
+        assert router.route("X", "a", cc("b")) == ("q", "r")
+    with pytest.raises(KeyError):
+        router.route_keys("Y", ("a",))
+
+
 def test_an_exchange_that_does_not_exist_is_the_callers_to_answer() -> None:
     router = topology({}, "")
     with pytest.raises(KeyError):
