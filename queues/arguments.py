@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from leveret.errors import PreconditionFailed
 from leveret.properties import FieldTable, FieldValue
+from leveret.queues.rules import QueueRules
 from leveret.routing.erlang import erlang_term, erlang_type
 
 __all__ = [
@@ -20,8 +21,8 @@ __all__ = [
     "assert_same_arguments",
     "check_arguments",
     "check_consumer_arguments",
-    "compared_arguments",
     "expiry_error",
+    "known_arguments",
     "queue_type",
 ]
 
@@ -146,6 +147,12 @@ _CHECKS: dict[str, Check] = {
     "x-queue-type": _QUEUE_TYPE,
     "x-quorum-initial-group-size": _positive,
     "x-queue-leader-locator": _LOCATOR,
+    "x-consumer-timeout": _non_negative,
+    "x-delayed-retry-type": _one_of(
+        "all", "returned", "failed", "disabled", error="invalid_delayed_retry_type"
+    ),
+    "x-delayed-retry-min": _non_negative,
+    "x-delayed-retry-max": _non_negative,
 }
 
 #: Queue type -> the arguments it knows, in RabbitMQ's order (`capabilities/0` of its module).
@@ -220,7 +227,13 @@ def _refuse_foreign(
             raise PreconditionFailed(f"invalid arg '{name}' for {where}")
 
 
-def check_arguments(arguments: FieldTable, resource: str) -> None:
+def known_arguments(kind: str, rules: QueueRules) -> tuple[str, ...]:
+    """Return the arguments that queues of type `kind` know, and a redeclaration must repeat."""
+    more = rules.more_classic_arguments if kind == "classic" else rules.more_quorum_arguments
+    return (*_KNOWN[kind], *sorted(more))
+
+
+def check_arguments(arguments: FieldTable, resource: str, rules: QueueRules | None = None) -> None:
     """Check the arguments of a queue that is to be created (S15–S18).
 
     `resource` is its name as texts print it: `queue 'q' in vhost '/'`.
@@ -233,7 +246,7 @@ def check_arguments(arguments: FieldTable, resource: str) -> None:
         return
     _run([("x-queue-type", _QUEUE_TYPE)], arguments, resource)
     kind = queue_type(arguments)
-    known = _KNOWN[kind]
+    known = known_arguments(kind, rules or QueueRules())
     _run(((name, c) for name, c in _CHECKS.items() if name in known), arguments, resource)
     where = f"{resource} of queue type {QUEUE_TYPES[kind]}"
     _refuse_foreign(arguments, known, _KNOWN_TO_SOME, where)
@@ -315,8 +328,3 @@ def assert_equal(name: str, current: bool | str, received: bool | str, resource:
         raise PreconditionFailed(
             f"inequivalent arg '{name}' for {resource}: received {got} but current is {have}"
         )
-
-
-def compared_arguments(kind: str) -> tuple[str, ...]:
-    """Return the arguments that a redeclaration of a queue of type `kind` must repeat."""
-    return _KNOWN[kind]

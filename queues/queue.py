@@ -8,6 +8,7 @@ its `host`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field, frozen
@@ -15,6 +16,7 @@ from attrs import define, field, frozen
 from leveret.queues.consumers import Consumer, Consumers, ConsumerStatistics, Receiver
 from leveret.queues.message import Message, QueuedMessage
 from leveret.queues.ready import FifoReady, PriorityReady, Ready, ReturnsFirstReady
+from leveret.queues.rules import QueueRules
 from leveret.queues.settings import QueueSettings
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class QueueStatistics:
     type: str
     ready: int
     unacked: int
+    delayed: int
     ready_bytes: int
     unacked_bytes: int
     published: int
@@ -84,11 +87,14 @@ class Queue:
     exclusive_owner: object | None = None
     auto_delete: bool = False
     arguments: FieldTable = field(factory=dict)
+    rules: QueueRules = field(factory=QueueRules)
     ready: Ready = field(init=False)
     consumers: Consumers = field(factory=Consumers, init=False)
     ready_bytes: int = field(default=0, init=False)
     unacked: int = field(default=0, init=False)
     unacked_bytes: int = field(default=0, init=False)
+    #: Returned messages that wait before they are ready again (delayed retry).
+    delayed: int = field(default=0, init=False)
     deleted: bool = field(default=False, init=False)
     # The single active consumer, or the exclusive one.
     _active: Consumer | None = field(default=None, init=False)
@@ -110,10 +116,10 @@ class Queue:
     _died: dict[str, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.settings.type == "quorum":
-            self.ready = ReturnsFirstReady()
-        elif self.settings.max_priority is not None:
+        if self.settings.max_priority is not None:
             self.ready = PriorityReady(self.settings.max_priority)
+        elif self.settings.type == "quorum":
+            self.ready = ReturnsFirstReady()
         else:
             self.ready = FifoReady()
         self.apply(self.settings)
@@ -244,9 +250,9 @@ class Queue:
 
     # -- delivering
 
-    def get(self, *, no_ack: bool = False) -> QueuedMessage | None:
+    def get(self, no_ack: bool = False) -> QueuedMessage | None:
         """Take the head out for basic.get; without `no_ack` it is unacknowledged from now on."""
-        if self.settings.expires_ms is not None:
+        if self._lease_ends_ms is not None:
             self.touch()
         if self._may_expire:
             self._expire()
@@ -255,12 +261,12 @@ class Queue:
             return None
         size = len(entry.message.body)
         self.ready_bytes -= size
-        self._take(entry, size, no_ack=no_ack)
+        self._take(entry, size, no_ack)
         if self._may_expire:
             self._expire()
         return entry
 
-    def _take(self, entry: QueuedMessage, size: int, *, no_ack: bool) -> None:
+    def _take(self, entry: QueuedMessage, size: int, no_ack: bool) -> None:
         self._delivered += 1
         if entry.redelivered:
             self._redelivered += 1
@@ -271,7 +277,7 @@ class Queue:
             self.unacked_bytes += size
 
     def _hand(self, entry: QueuedMessage, consumer: Consumer) -> None:
-        self._take(entry, len(entry.message.body), no_ack=consumer.no_ack)
+        self._take(entry, len(entry.message.body), consumer.no_ack)
         consumer.delivered += 1
         consumer.receiver.receive(consumer, entry)
 
@@ -327,16 +333,21 @@ class Queue:
             self._kill(entry, "rejected")
         self._after_settling(entries)
 
-    def requeue(self, entries: Sequence[QueuedMessage], *, counted: bool = True) -> None:
+    def requeue(self, entries: Sequence[QueuedMessage], *, failed: bool) -> None:
         """Put unacknowledged messages back where they stood (S80).
 
-        `counted` says whether a quorum queue counts the return towards its delivery limit (S87).
+        `failed` tells basic.reject and recover from basic.nack, which in some versions does not
+        count towards a quorum queue's delivery limit (S87).
         """
         consumers = [entry.consumer for entry in entries if entry.consumer is not None]
         self._settle(entries)
         if consumers:
             self.consumers.unblock(consumers)
-        self._put_back(entries, counted=counted)
+        if self.settings.type != "quorum":
+            self._put_back(entries)
+        else:
+            to_back = self.rules.quorum_requeues_to_back and self.settings.delivery_limit is None
+            self._return(entries, failed=failed, to_back=to_back)
         if self.consumers.registered:
             self._run()
 
@@ -347,24 +358,46 @@ class Queue:
             if entry.consumer is not None:
                 entry.consumer.unacked -= 1
 
-    def _put_back(self, entries: Sequence[QueuedMessage], *, counted: bool) -> None:
-        limit = self.settings.delivery_limit
+    def _put_back(self, entries: Iterable[QueuedMessage]) -> None:
         for entry in entries:
             entry.redelivered = True
             entry.consumer = None
-            if counted:
-                entry.delivery_count += 1
-            if limit is not None and entry.delivery_count > limit:
-                self._kill(entry, "delivery_limit")
-            else:
-                self.ready.put_back(entry)
-                self.ready_bytes += len(entry.message.body)
-                if entry.expires_at_ms is not None:
-                    self._may_expire = True
+            self.ready.put_back(entry)
+            self.ready_bytes += len(entry.message.body)
+            if entry.expires_at_ms is not None:
+                self._may_expire = True
         if self._limited:
             self._drop_head()
         if self._may_expire:
             self._expire()
+
+    def _return(self, entries: Sequence[QueuedMessage], *, failed: bool, to_back: bool) -> None:
+        """Take messages back into a quorum queue, which counts how often that happens (S87)."""
+        settings, now = self.settings, []
+        for entry in entries:
+            if failed or self.rules.nack_counts_delivery:
+                entry.delivery_count += 1
+            limit = settings.delivery_limit
+            if limit is not None and entry.delivery_count > limit:
+                self._kill(entry, "delivery_limit")
+                continue
+            delay_ms = settings.retry_delay_ms(failed=failed, delivery_count=entry.delivery_count)
+            if to_back:
+                entry.redelivered, entry.consumer = True, None
+                self.ready.push(entry)
+                self.ready_bytes += len(entry.message.body)
+            elif delay_ms:
+                self.delayed += 1
+                self.host.call_at(self.host.now_ms() + delay_ms, partial(self._delay_over, entry))
+            else:
+                now.append(entry)
+        self._put_back(now)
+
+    def _delay_over(self, entry: QueuedMessage) -> None:
+        if not self.deleted:
+            self.delayed -= 1
+            self._put_back((entry,))
+            self._run()
 
     def _after_settling(self, entries: Sequence[QueuedMessage]) -> None:
         consumer = entries[-1].consumer
@@ -402,7 +435,7 @@ class Queue:
         self._succeed((consumer,))
         if not self._end_if_unused():
             self.touch()
-            if self.settings.single_active_consumer:
+            if self.settings.single_active_consumer and self.rules.runs_on_cancel:
                 self._run()
 
     def receiver_gone(self, receiver: Receiver, entries: Sequence[QueuedMessage]) -> None:
@@ -416,7 +449,10 @@ class Queue:
         self._settle(entries)
         if left:
             self.touch()
-        self._put_back(entries, counted=True)
+        if self.settings.type == "quorum":
+            self._return(entries, failed=True, to_back=False)
+        else:
+            self._put_back(entries)
         self._run()
 
     def _succeed(self, left: Sequence[Consumer]) -> None:
@@ -460,6 +496,7 @@ class Queue:
             type=self.settings.type,
             ready=len(self.ready),
             unacked=self.unacked,
+            delayed=self.delayed,
             ready_bytes=self.ready_bytes,
             unacked_bytes=self.unacked_bytes,
             published=self._next_position,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from leveret.queues.arguments import queue_type
+from leveret.queues.arguments import known_arguments, queue_type
+from leveret.queues.rules import QueueRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,19 @@ class QueueSettings:
     single_active_consumer: bool = False
     delivery_limit: int | None = None
     consumer_timeout_ms: int | None = None
+    #: Which returns to a quorum queue wait before they are ready again: `returned` (basic.nack),
+    #: `failed` (basic.reject, a lost channel), `all` or `disabled`.
+    delayed_retry_type: str = "disabled"
+    delayed_retry_min_ms: int = 0
+    delayed_retry_max_ms: int | None = None
+
+    def retry_delay_ms(self, *, failed: bool, delivery_count: int) -> int:
+        """Return how long a returned message waits: longer each time, up to the maximum."""
+        if self.delayed_retry_type not in ("all", "failed" if failed else "returned"):
+            return 0
+        delay_ms = self.delayed_retry_min_ms * max(delivery_count, 1)
+        limit_ms = self.delayed_retry_max_ms
+        return delay_ms if limit_ms is None else min(delay_ms, limit_ms)
 
 
 def _number(policy: FieldValue, argument: FieldValue) -> int | None:
@@ -57,6 +71,7 @@ def effective_settings(
     policy: Mapping[str, FieldValue] | None = None,
     *,
     default_delivery_limit: int | None = None,
+    rules: QueueRules | None = None,
 ) -> QueueSettings:
     """Merge a queue's arguments with the definition of the policies that apply to it.
 
@@ -73,7 +88,8 @@ def effective_settings(
         return _text(policy.get(key), arguments.get(f"x-{key}"))
 
     kind = queue_type(arguments)
-    max_priority = arguments.get("x-max-priority") if kind == "classic" else None
+    known = known_arguments(kind, rules or QueueRules())
+    max_priority = arguments.get("x-max-priority") if "x-max-priority" in known else None
     limit = number("delivery-limit") if kind == "quorum" else None
     if limit is None and kind == "quorum":
         limit = default_delivery_limit
@@ -91,4 +107,7 @@ def effective_settings(
         single_active_consumer=arguments.get("x-single-active-consumer") is True,
         delivery_limit=None if limit is not None and limit < 0 else limit,
         consumer_timeout_ms=number("consumer-timeout"),
+        delayed_retry_type=(kind == "quorum" and text("delayed-retry-type")) or "disabled",
+        delayed_retry_min_ms=number("delayed-retry-min") or 0,
+        delayed_retry_max_ms=number("delayed-retry-max"),
     )

@@ -12,6 +12,7 @@ from leveret import engine
 from leveret.clock import ManualClock, SystemClock
 from leveret.engine.broker import DEFAULT_CONSUMER_TIMEOUT_MS
 from leveret.engine.profile import PROFILES
+from leveret.engine.requests import Requests
 
 if TYPE_CHECKING:
     import os
@@ -124,6 +125,22 @@ class Broker(engine.Broker):
         if connection is None or not connection.is_open:
             connection = self._connections[virtual_host] = self.connect(virtual_host)
         return connection.channel()
+
+    def requests(self, virtual_host: str = "/", reply_queue: str | None = None) -> Requests:
+        """Return what makes calls and waits for their replies, on a channel of its own.
+
+        Over direct reply-to, or over an exclusive queue named `reply_queue` ("" has the broker
+        make the name).
+
+        >>> broker = Broker(clock=ManualClock())
+        >>> _ = broker.queue_declare("quotes")
+        >>> def serve(channel, method, properties, body):
+        ...     channel.basic_publish("", properties.reply_to, b"42", properties)
+        >>> _ = broker.channel().basic_consume("quotes", serve, auto_ack=True)
+        >>> broker.requests().call("", "quotes", b"sku 7", timeout_ms=2000).result().body
+        b'42'
+        """
+        return Requests(self.channel(virtual_host), reply_queue)
 
     def explain(
         self,

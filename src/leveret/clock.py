@@ -7,10 +7,12 @@ present, and is told by the face that owns it when something is due.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Clock", "ManualClock", "SystemClock"]
 

@@ -8,6 +8,13 @@ from leveret.engine.permissions import Permission, TopicPermission, User
 from leveret.engine.policies import Policy
 from leveret.engine.ports import ChannelListener
 from leveret.engine.profile import PROFILES, Profile
+from leveret.engine.requests import (
+    PendingReply,
+    Reply,
+    Requests,
+    RequestTimeoutError,
+    RequestUnroutableError,
+)
 
 __all__ = [
     "PROFILES",
@@ -16,9 +23,14 @@ __all__ = [
     "ChannelListener",
     "Connection",
     "Event",
+    "PendingReply",
     "Permission",
     "Policy",
     "Profile",
+    "Reply",
+    "RequestTimeoutError",
+    "RequestUnroutableError",
+    "Requests",
     "TopicPermission",
     "User",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leveret.engine.channel import Channel
     from leveret.engine.connection import Connection
     from leveret.engine.methods import Method
-    from leveret.engine.permissions import Action
+    from leveret.engine.permissions import Access, Action
     from leveret.engine.ports import ChannelListener, Random
     from leveret.engine.replies import ReplyConsumer
     from leveret.engine.transactions import Transaction
@@ -52,6 +52,9 @@ class ChannelBase:
     #: Why the channel is closed; empty while it is open.
     closed: str = field(default="", init=False)
     _host: VirtualHost = field(init=False)
+    _access: Access = field(init=False)
+    _now_ms: Callable[[], int] = field(init=False)
+    _max_body_bytes: int = field(init=False)
     # delivery tag -> message delivered and not settled, in the order of tags
     _unacked: dict[int, QueuedMessage] = field(factory=dict, init=False)
     _next_tag: int = field(default=1, init=False)
@@ -82,6 +85,9 @@ class ChannelBase:
         # The callbacks need the channel and the channel its listener: one of them comes second.
         self.__attrs_init__(connection, number, listener or _NOBODY)
         self._host = connection.virtual_host
+        self._access = connection.access
+        self._now_ms = connection.broker.clock.now_ms
+        self._max_body_bytes = connection.broker.profile.max_message_bytes
         if listener is None:
             self.listener = Callbacks(cast("Channel", self))
 
@@ -162,7 +168,7 @@ class ChannelBase:
             AccessRefused: the permission is lacking.
 
         """
-        access = self.connection.access
+        access = self._access
         if not access.allows(action, name):
             what = f"{action} access" if self._names_permission() else "access"
             resource = self._host.describe(kind, name)
@@ -175,7 +181,7 @@ class ChannelBase:
             AccessRefused: the permission is lacking.
 
         """
-        access = self.connection.access
+        access = self._access
         if not access.allows_topic(action, exchange, routing_key):
             what = f"{action} access" if self._names_permission() else "access"
             resource = self._host.describe("exchange", exchange)

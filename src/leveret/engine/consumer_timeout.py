@@ -19,17 +19,17 @@ class TimeoutMethods(SettleMethods):
     __slots__ = ()
 
     def watch(self, entry: QueuedMessage) -> None:
-        """See that a delivery is looked at again when it should have been settled (S86)."""
-        timeout_ms = entry.queue.settings.consumer_timeout_ms
+        """See that a delivery is looked at again when it should have been settled.
+
+        A check that is due is due in time for every later delivery too, but for one from a queue
+        with a timeout of its own; so this is called for these and where no check is due.
+        """
+        timeout_ms = self._timeout_of(entry)
         if timeout_ms is None:
-            timeout_ms = self._host.broker.consumer_timeout_ms
-            if timeout_ms is None:
-                return
-        now_ms = self._host.broker.clock.now_ms()
-        entry.delivered_at_ms = now_ms
-        check_ms = self._timeout_check_ms
-        if check_ms is None or check_ms > now_ms + timeout_ms:
-            self._check_timeouts_at(now_ms + timeout_ms)
+            return
+        deadline_ms = entry.delivered_at_ms + timeout_ms
+        if self._timeout_check_ms is None or self._timeout_check_ms > deadline_ms:
+            self._check_timeouts_at(deadline_ms)
 
     def _check_timeouts_at(self, deadline_ms: int) -> None:
         self._timeout_check_ms = deadline_ms

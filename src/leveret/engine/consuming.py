@@ -23,16 +23,9 @@ from leveret.queues.arguments import check_consumer_arguments
 if TYPE_CHECKING:
     from leveret.engine.callbacks import OnMessage
     from leveret.properties import FieldTable, Properties
-    from leveret.queues import Message, Queue, QueuedMessage
+    from leveret.queues import Queue, QueuedMessage
 
 __all__ = ["ConsumeMethods"]
-
-
-def _as_delivered(entry: QueuedMessage) -> Message:
-    """Return the message as a consumer sees it: returned ones of a quorum queue count (S87)."""
-    if entry.delivery_count and entry.queue.settings.type == "quorum":
-        return entry.message.with_header("x-delivery-count", entry.delivery_count)
-    return entry.message
 
 
 class ConsumeMethods(TimeoutMethods):
@@ -58,15 +51,14 @@ class ConsumeMethods(TimeoutMethods):
         broker = self._host.broker
         try:
             found = self._host.queues.get(queue)
-            access = self.connection.access
             if (
                 found is None
                 or found.exclusive_owner is not None
                 or found.settings.single_active_consumer
-                or not access.permission.unrestricted
+                or not self._access.permission.unrestricted
             ):
                 found = self._admit_get(queue)
-            entry = found.get(no_ack=auto_ack)
+            entry = found.get(auto_ack)
         except AMQPError as error:
             raise self.fail(error, methods.BASIC_GET) from None
         if entry is None:
@@ -77,10 +69,14 @@ class ConsumeMethods(TimeoutMethods):
         self._next_tag = tag + 1
         if not auto_ack:
             self._unacked[tag] = entry
-            self.watch(entry)
+            entry.delivered_at_ms = self._now_ms()
+            if self._timeout_check_ms is None or found.settings.consumer_timeout_ms is not None:
+                self.watch(entry)
         message = entry.message
-        if entry.delivery_count:
-            message = _as_delivered(entry)
+        if found.settings.type == "quorum" and (
+            entry.delivery_count or found.rules.quorum_get_shows_zero
+        ):
+            message = message.with_header("x-delivery-count", entry.delivery_count)
         if broker.work:
             broker.settle()
         method = GetOk(
@@ -234,8 +230,13 @@ class ConsumeMethods(TimeoutMethods):
             entry.consumer = consumer
             consumer.unacked += 1
             self._held += 1
-            self.watch(entry)
-        message = _as_delivered(entry) if entry.delivery_count else entry.message
+            entry.delivered_at_ms = self._now_ms()
+            own_timeout_ms = entry.queue.settings.consumer_timeout_ms
+            if self._timeout_check_ms is None or own_timeout_ms is not None:
+                self.watch(entry)
+        message = entry.message
+        if entry.delivery_count:  # a quorum queue's (S87)
+            message = message.with_header("x-delivery-count", entry.delivery_count)
         self.listener.delivered(consumer.tag, tag, entry.redelivered, message)
 
     def consumer_cancelled(self, consumer: Consumer) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 
 from leveret.queues.dead_letter import DeathRules
+from leveret.queues.rules import QueueRules
 
 __all__ = ["DEFAULT_PROFILE", "PROFILES", "Profile"]
 
@@ -28,8 +29,7 @@ class Profile:
     classic_consumer_timeout: bool = True
     #: The delivery limit of a quorum queue that sets none (S87).
     quorum_delivery_limit: int | None = 20
-    #: basic.nack with requeue counts towards a quorum queue's delivery limit (S87).
-    nack_counts_delivery: bool = True
+    queues: QueueRules = field(factory=QueueRules)
     deaths: DeathRules = field(factory=DeathRules)
     #: The smallest frame_max that a client may negotiate, in bytes (S122).
     frame_min_bytes: int = 8192
@@ -41,11 +41,19 @@ class Profile:
     returns_direct_replies: bool = False
     #: An unknown exchange type closes the channel with 406, not the connection with 503 (S14).
     unknown_exchange_type_is_soft: bool = True
+    #: A `delivery_mode` property that is neither 1 nor 2 is refused.
+    checks_delivery_mode: bool = False
     #: Texts on refused access say which permission is lacking.
     names_refused_permission: bool = True
 
 
-_V42 = Profile(version="4.2")
+_MORE_CLASSIC = frozenset({"x-consumer-timeout", "x-queue-leader-locator"})
+_MORE_QUORUM = frozenset({"x-consumer-timeout"})
+
+_V42 = Profile(
+    version="4.2",
+    queues=QueueRules(more_classic_arguments=_MORE_CLASSIC, more_quorum_arguments=_MORE_QUORUM),
+)
 _V313 = evolve(
     _V42,
     version="3.13",
@@ -54,11 +62,16 @@ _V313 = evolve(
     frame_min_bytes=4096,
     max_message_bytes=128 * _MIB,
     returns_direct_replies=True,
+    queues=evolve(_V42.queues, runs_on_cancel=False),
 )
 _V310 = evolve(
     _V313,
     version="3.10",
     deaths=DeathRules(trusts_client=True, records_last=False, turns_older=True),
+    queues=QueueRules(
+        runs_on_cancel=False, quorum_requeues_to_back=True, quorum_get_shows_zero=True
+    ),
+    checks_delivery_mode=True,
     unknown_exchange_type_is_soft=False,
     names_refused_permission=False,
 )
@@ -68,7 +81,17 @@ _V43 = evolve(
     transient_queues=False,
     global_qos=False,
     classic_consumer_timeout=False,
-    nack_counts_delivery=False,
+    queues=QueueRules(
+        nack_counts_delivery=False,
+        more_classic_arguments=_MORE_CLASSIC,
+        more_quorum_arguments=_MORE_QUORUM
+        | {
+            "x-max-priority",
+            "x-delayed-retry-type",
+            "x-delayed-retry-min",
+            "x-delayed-retry-max",
+        },
+    ),
     topic_hash_words=2,
 )
 

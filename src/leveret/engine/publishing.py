@@ -82,12 +82,11 @@ class PublishMethods(ChannelBase):
                 raise NotImplementedByBroker("immediate=true")
             if isinstance(body, str):
                 body = body.encode()
-            if len(body) > broker.profile.max_message_bytes:
-                limit = broker.profile.max_message_bytes
+            if len(body) > self._max_body_bytes:
                 raise PreconditionFailed(
-                    f"message size {len(body)} is larger than max size {limit}"
+                    f"message size {len(body)} is larger than max size {self._max_body_bytes}"
                 )
-            if exchange not in self.connection.access.publishable:
+            if exchange not in self._access.publishable:
                 self._admit(exchange, routing_key)
             if properties is None:
                 message = Message(exchange, routing_key, NO_PROPERTIES, body)
@@ -95,14 +94,23 @@ class PublishMethods(ChannelBase):
                 message = self._message(exchange, routing_key, properties, body)
             targets = host.router.route(exchange, routing_key, properties)
             host.published[exchange] += 1
-            if self._tx is not None:
-                self._tx.publishes.append((message, targets, mandatory))
-                return
-            self.deliver_to(message, targets, mandatory)
+            if self._publish_seq or self._tx is not None or not targets:
+                self._publish_answered(message, targets, mandatory)
+            else:
+                for queue in targets:
+                    queue.publish(message)
         except AMQPError as error:
             raise self.fail(error, methods.BASIC_PUBLISH) from None
         if broker.work or broker.outbox:
             broker.settle()
+
+    def _publish_answered(
+        self, message: Message, targets: tuple[Queue, ...], mandatory: bool
+    ) -> None:
+        if self._tx is not None:
+            self._tx.publishes.append((message, targets, mandatory))
+        else:
+            self.deliver_to(message, targets, mandatory)
 
     def deliver_to(self, message: Message, targets: tuple[Queue, ...], mandatory: bool) -> None:
         """Hand a message to its queues, and answer the publisher where it asked."""
@@ -126,7 +134,7 @@ class PublishMethods(ChannelBase):
             raise AccessRefused(
                 f"cannot publish to internal {self._host.describe('exchange', exchange)}"
             )
-        access = self.connection.access
+        access = self._access
         if found.type == "topic" and exchange in access.topic:
             self.allow_topic("write", exchange, routing_key)
         else:
@@ -145,6 +153,8 @@ class PublishMethods(ChannelBase):
         expiration_ms = None
         if properties.expiration is not None:
             expiration_ms = parse_expiration(properties.expiration)
+        if properties.delivery_mode not in (None, 1, 2):
+            self._check_delivery_mode(properties.delivery_mode)
         extra_keys: tuple[str, ...] = ()
         headers = properties.headers
         if headers and ("CC" in headers or "BCC" in headers):
@@ -155,11 +165,15 @@ class PublishMethods(ChannelBase):
 
     def _check_user_id(self, claimed: str) -> None:
         """Refuse a message in somebody else's name (S67)."""
-        user = self.connection.access.user
+        user = self._access.user
         if claimed != user.name and "impersonator" not in user.tags:
             raise PreconditionFailed(
                 f"user_id property set to '{claimed}' but authenticated user was '{user.name}'"
             )
+
+    def _check_delivery_mode(self, mode: int | None) -> None:
+        if self._host.broker.profile.checks_delivery_mode:
+            raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
 
     def _unroutable(self, message: Message, mandatory: bool) -> None:
         """Drop or return a message that reached no queue; replies go straight to who waits."""

@@ -139,8 +139,7 @@ class SettleMethods(ChannelBase):
         elif how == "reject":
             queue.discard(entries)
         else:
-            counted = how == "reject_requeue" or self._host.broker.profile.nack_counts_delivery
-            queue.requeue(entries, counted=counted)
+            queue.requeue(entries, failed=how == "reject_requeue")
 
     def run_consumers(self) -> None:
         """Let consumers that were held back by a limit of the channel take messages again."""

@@ -30,7 +30,7 @@ from leveret.queues.arguments import (
     assert_equal,
     assert_same_arguments,
     check_arguments,
-    compared_arguments,
+    known_arguments,
     queue_type,
 )
 from leveret.routing import Binding, BindingTable
@@ -283,7 +283,7 @@ class VirtualHost:
         self.check_exclusive(queue, owner, strict=True)
         assert_equal("durable", queue.durable, durable, resource)
         assert_equal("auto_delete", queue.auto_delete, auto_delete, resource)
-        names = compared_arguments(queue.settings.type)
+        names = known_arguments(queue.settings.type, queue.rules)
         assert_same_arguments(names, queue.arguments, arguments, resource)
         queue.touch()
         return queue
@@ -297,7 +297,7 @@ class VirtualHost:
         arguments: FieldTable,
     ) -> Queue:
         resource = self.describe("queue", name)
-        check_arguments(arguments, resource)
+        check_arguments(arguments, resource, self.broker.profile.queues)
         if not (durable or owner is not None or self.broker.profile.transient_queues):
             raise InternalError(
                 "Feature `transient_nonexcl_queues` is deprecated. Its use is not permitted;"
@@ -313,6 +313,7 @@ class VirtualHost:
             owner,
             auto_delete,
             dict(arguments),
+            self.broker.profile.queues,
         )
         self.queues[name] = queue
         self.changed()
@@ -437,6 +438,7 @@ class VirtualHost:
             arguments,
             self.policies.definition(queue_type(arguments), name),
             default_delivery_limit=self.broker.profile.quorum_delivery_limit,
+            rules=self.broker.profile.queues,
         )
 
     # -- looking
