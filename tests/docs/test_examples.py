@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +57,20 @@ def test_the_order_system_comes_out_the_same_every_time() -> None:
     assert _orders_report() == _orders_report()
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="the demo is a target of make")
 def test_the_demo_runs_the_order_system_and_explains_a_route() -> None:
-    plan = subprocess.run(
-        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
-    )
-    commands = [shlex.split(line)[1:] for line in plan.stdout.splitlines() if "/leveret " in line]
-    assert [command[0] for command in commands] == ["run", "explain"]
-    for command in commands:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe is not None
+    commands = [shlex.split(line) for line in recipe[1].splitlines()]
+    assert [command[:2] for command in commands] == [
+        ["$(BIN)/leveret", "run"],
+        ["$(BIN)/leveret", "explain"],
+    ]
+    printed = ""
+    for _, *command in commands:
         absolute = [str(ROOT / word) if word.startswith("examples/") else word for word in command]
         result = CliRunner().invoke(main, absolute)
         assert (result.exit_code, result.stderr) == (0, "")
-        assert "reaches" in result.stdout or "240 messages: " in result.stdout
+        printed += result.stdout
+    assert "240 messages: 236 routed, 4 unroutable, 0 refused" in printed
+    assert "✔ reaches " in printed
