@@ -152,7 +152,7 @@ def _unreadable(text: str) -> BindingTextError:
         _parser().parse(text, start="explain")
     except UnexpectedInput as error:
         return _explain(text, error)
-    raise AssertionError(f"the two rules of binding.lark disagree about {text!r}")
+    return BindingTextError(0, "this is not a binding", _FORM)
 
 
 def _explain(text: str, error: UnexpectedInput) -> BindingTextError:
