@@ -7,6 +7,7 @@ that replies nobody waits for do not pile up: they are counted and dropped.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, evolve, field, frozen
@@ -50,6 +51,7 @@ class PendingReply:
 
     correlation_id: str
     _on_done: OnReply | None = None
+    timer: tuple[int, int] | None = field(default=None, init=False)
     _reply: Reply | None = field(default=None, init=False)
     _error: LeveretError | None = field(default=None, init=False)
 
@@ -135,22 +137,29 @@ class Requests:
         pending = self._pending[correlation_id] = PendingReply(correlation_id, on_done)
         if timeout_ms is not None:
             deadline_ms = broker.clock.now_ms() + timeout_ms
-            broker.timers.call_at(deadline_ms, lambda: self._time_out(correlation_id, timeout_ms))
+            time_out = partial(self._time_out, correlation_id, timeout_ms)
+            pending.timer = broker.timers.call_at(deadline_ms, time_out)
         properties = evolve(
             properties or NO_PROPERTIES, correlation_id=correlation_id, reply_to=self._reply_to
         )
         self.channel.basic_publish(exchange, routing_key, body, properties, mandatory=True)
         return pending
 
-    def _replied(self, _: Channel, __: Deliver, properties: Properties, body: bytes) -> None:
+    def _take(self, properties: Properties) -> PendingReply | None:
         pending = self._pending.pop(properties.correlation_id or "", None)
+        if pending is not None and pending.timer is not None:
+            self.channel.connection.broker.timers.cancel(pending.timer)
+        return pending
+
+    def _replied(self, _: Channel, __: Deliver, properties: Properties, body: bytes) -> None:
+        pending = self._take(properties)
         if pending is None:
             self.late += 1
         else:
             pending.finish(Reply(properties, body))
 
     def _returned(self, _: Channel, method: Return, properties: Properties, __: bytes) -> None:
-        pending = self._pending.pop(properties.correlation_id or "", None)
+        pending = self._take(properties)
         if pending is not None:
             pending.finish(
                 RequestUnroutableError(

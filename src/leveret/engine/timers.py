@@ -15,7 +15,7 @@ __all__ = ["Timers"]
 
 @define(eq=False)
 class Timers:
-    """Calls to make at given times. Adding and taking are O(log n) in the deadlines waiting.
+    """Calls to make at given times. All operations are O(log n) in the deadlines waiting.
 
     Deadlines at the same millisecond run in the order of their creation.
     """
@@ -24,10 +24,16 @@ class Timers:
     _calls: SortedDict[tuple[int, int], Callable[[], None]] = field(factory=SortedDict, init=False)
     _created: int = field(default=0, init=False)
 
-    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
-        """Have `call` made when `deadline_ms` is reached."""
+    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> tuple[int, int]:
+        """Have `call` made when `deadline_ms` is reached; return what `cancel` takes."""
         self._created += 1
-        self._calls[deadline_ms, self._created] = call
+        key = (deadline_ms, self._created)
+        self._calls[key] = call
+        return key
+
+    def cancel(self, key: tuple[int, int]) -> None:
+        """Have a call not made; fine where it was made already."""
+        self._calls.pop(key, None)
 
     def next_deadline_ms(self) -> int | None:
         """Return the earliest deadline in milliseconds, or None."""
