@@ -155,14 +155,9 @@ def _parser() -> Callable[[str], tuple[str, ...]]:
     import lark
 
     class Words(lark.Transformer[lark.Token, tuple[str, ...]]):
-        def start(self, children: list[str]) -> tuple[str, ...]:
-            return tuple(children)
-
-        def word(self, children: list[lark.Token]) -> str:
-            return str(children[0])
-
-        def empty(self, _children: list[lark.Token]) -> str:
-            return ""
+        def start(self, tokens: list[lark.Token]) -> tuple[str, ...]:
+            words = tuple(token.removeprefix(".") for token in tokens)
+            return ("", *words) if tokens and tokens[0].startswith(".") else words
 
     grammar = resources.files(__package__).joinpath("topic.lark").read_text("utf-8")
     parser = lark.Lark(grammar, parser="lalr", lexer="basic", transformer=Words())
