@@ -151,7 +151,7 @@ def test_a_property_out_of_its_range_says_what_would_be_right(
             "does not fit into AMQP's 64 bits",
         ),
         ({"k" * 256: 1}, ("headers", "k" * 256), "is 256 bytes long"),
-        ({"s": "\ud800"}, ("headers", "s"), "half of a surrogate pair, \\ud800"),
+        ({"s": "\ud800"}, ("headers", "s"), "half of a surrogate pair"),
     ],
 )
 def test_a_header_that_no_amqp_field_can_carry_is_found_wherever_it_is_nested(

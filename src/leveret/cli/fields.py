@@ -27,6 +27,7 @@ __all__ = [
     "nearest",
     "property_fault",
     "short_string_fault",
+    "surrogate_fault",
 ]
 
 SHORT_STRING_BYTES = 255  # AMQP 0-9-1 section 4.2.5.3: the length is one octet
@@ -98,6 +99,8 @@ def header_value(text: str) -> FieldValue:
 
 def short_string_fault(path: tuple[str, ...], value: object) -> FieldFault | None:
     """Return what keeps `value` from being a short string: text of at most 255 bytes."""
+    if isinstance(value, str) and value.isascii() and len(value) <= SHORT_STRING_BYTES:
+        return None
     if not isinstance(value, str):
         return FieldFault(
             path, f"'{path[-1]}' must be a string, not {_kind(value)}", "Write it in double quotes."
@@ -164,15 +167,22 @@ def header_faults(path: tuple[str, ...], value: object) -> Iterator[FieldFault]:
             yield from header_faults((*path, name), item)
 
 
+def surrogate_fault(path: tuple[str, ...]) -> FieldFault:
+    """Return the fault of text that is not Unicode: JSON can spell it, UTF-8 cannot carry it."""
+    return FieldFault(
+        path,
+        f"'{path[-1]}' holds half of a surrogate pair",
+        "Write the character itself, or both halves of the pair.",
+    )
+
+
 def _text_fault(path: tuple[str, ...], value: str) -> FieldFault | None:
+    if value.isascii():
+        return None
     try:
         value.encode()
-    except UnicodeEncodeError as error:
-        return FieldFault(
-            path,
-            f"'{path[-1]}' holds half of a surrogate pair, \\u{ord(value[error.start]):04x}",
-            "Write the character itself, or both halves of the pair.",
-        )
+    except UnicodeEncodeError:
+        return surrogate_fault(path)
     return None
 
 

@@ -25,6 +25,7 @@ from leveret.cli.fields import (
     nearest,
     property_fault,
     short_string_fault,
+    surrogate_fault,
 )
 from leveret.cli.jsonline import JSONLineError, key_offset, parse_object, value_offset
 from leveret.errors import Fault, Position
@@ -96,10 +97,15 @@ def _read_line(line: bytes, file: str, number: int) -> WrittenMessage | BadLine 
     except JSONLineError as error:
         position = Position(file, number, error.offset + 1)
         return BadLine((Fault(position, error.message, error.remedy, text),))
-    faults = [_placed(fault, text, file, number) for fault in _faults(document)]
+    faults = list(_faults(document))
+    body = b""
+    try:
+        body = _body(document.get("body", ""))
+    except UnicodeEncodeError:
+        faults.append(surrogate_fault(("body",)))
     if faults:
-        return BadLine(tuple(faults))
-    return _message(document, text, file, number)
+        return BadLine(tuple(_placed(fault, text, file, number) for fault in faults))
+    return _message(document, body, text, file, number)
 
 
 def _faults(document: dict[str, object]) -> Iterator[FieldFault]:
@@ -119,8 +125,6 @@ def _faults(document: dict[str, object]) -> Iterator[FieldFault]:
             yield fault
     yield from _table_faults(document, "headers")
     yield from _table_faults(document, "properties")
-    if "body" in document:
-        yield from _body_faults(document["body"])
 
 
 def _table_faults(document: dict[str, object], table: str) -> Iterator[FieldFault]:
@@ -135,23 +139,14 @@ def _table_faults(document: dict[str, object], table: str) -> Iterator[FieldFaul
                 yield fault
 
 
-def _body_faults(body: object) -> Iterator[FieldFault]:
-    try:
-        _body(body)
-    except UnicodeEncodeError:
-        yield FieldFault(
-            ("body",),
-            "'body' holds half of a surrogate pair",
-            "Write the character itself, or both halves of the pair.",
-        )
-
-
 def _placed(fault: FieldFault, text: str, file: str, number: int) -> Fault:
     offset = (key_offset if fault.at_name else value_offset)(text, fault.path)
     return Fault(Position(file, number, offset + 1), fault.message, fault.remedy, text)
 
 
-def _message(document: dict[str, object], text: str, file: str, number: int) -> WrittenMessage:
+def _message(
+    document: dict[str, object], body: bytes, text: str, file: str, number: int
+) -> WrittenMessage:
     # The casts are safe: _faults found nothing to say about these fields.
     named = cast("dict[str, str]", document)
     headers = cast("dict[str, FieldValue] | None", document.get("headers"))
@@ -163,7 +158,7 @@ def _message(document: dict[str, object], text: str, file: str, number: int) -> 
         exchange=named["exchange"],
         routing_key=named.get("routing_key", ""),
         properties=make_properties(headers, properties),
-        body=_body(document.get("body", "")),
+        body=body,
     )
 
 
