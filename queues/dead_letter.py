@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from leveret.properties import FieldValue
-    from leveret.queues.message import Message
+    from leveret.queues.message import AnyMessage
 
 __all__ = ["DeathRules", "cycle", "is_cycle", "record_death"]
 
@@ -35,7 +35,7 @@ class DeathRules:
     turns_older: bool = False
 
 
-def _entry(message: Message, queue: str, reason: str, now_ms: int) -> dict[str, FieldValue]:
+def _entry(message: AnyMessage, queue: str, reason: str, now_ms: int) -> dict[str, FieldValue]:
     headers = message.properties.headers or {}
     carbon_copies = headers.get("CC")
     keys: list[FieldValue] = [message.routing_key]
@@ -54,7 +54,7 @@ def _entry(message: Message, queue: str, reason: str, now_ms: int) -> dict[str, 
     }
 
 
-def _older_deaths(message: Message, rules: DeathRules) -> list[dict[str, FieldValue]] | None:
+def _older_deaths(message: AnyMessage, rules: DeathRules) -> list[dict[str, FieldValue]] | None:
     """Return the deaths on record, or None for a message that dies for the first time."""
     deaths = (message.properties.headers or {}).get("x-death")
     if deaths is None or not (message.died or rules.trusts_client):
@@ -80,8 +80,8 @@ def _merge(
 
 
 def record_death(
-    message: Message, queue: str, reason: str, now_ms: int, rules: DeathRules
-) -> Message:
+    message: AnyMessage, queue: str, reason: str, now_ms: int, rules: DeathRules
+) -> AnyMessage:
     """Return the message as it leaves `queue`, dead for `reason` at `now_ms` (S101–S106).
 
     Its `expiration` is gone, so that it does not expire again where it lands (S106).
@@ -96,15 +96,15 @@ def record_death(
         headers |= {f"x-last-death-{key}": value for key, value in names.items()}
     headers["x-death"] = _merge(entry, older or [], rules)
     properties = evolve(message.properties, headers=headers, expiration=None)
-    return evolve(message, properties=properties, expiration_ms=None, died=True)
+    return message.changed(properties=properties, expiration_ms=None, died=True)
 
 
-def _deaths(message: Message) -> list[dict[str, FieldValue]]:
+def _deaths(message: AnyMessage) -> list[dict[str, FieldValue]]:
     deaths = (message.properties.headers or {}).get("x-death")
     return [d for d in deaths if isinstance(d, dict)] if isinstance(deaths, list) else []
 
 
-def is_cycle(message: Message, reason: str, target: str) -> bool:
+def is_cycle(message: AnyMessage, reason: str, target: str) -> bool:
     """Say whether dead-lettering to queue `target` would go in a circle (S110–S112).
 
     It would when `target` stands in the death history, and no death since, nor that one, was an
@@ -120,6 +120,6 @@ def is_cycle(message: Message, reason: str, target: str) -> bool:
     return False
 
 
-def cycle(message: Message, target: str) -> Iterable[str]:
+def cycle(message: AnyMessage, target: str) -> Iterable[str]:
     """Return the queues of the circle, ordered by death recency, for the log."""
     return [target, *(str(death.get("queue")) for death in _deaths(message))]

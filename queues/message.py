@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, evolve
+from attrs import Factory, define, evolve, field
 
 if TYPE_CHECKING:
     from leveret.properties import Properties
     from leveret.queues.consumers import Consumer
     from leveret.queues.queue import Queue
 
-__all__ = ["Message", "QueuedMessage"]
+__all__ = ["AnyMessage", "Message", "QueuedMessage"]
+
+
+class AnyMessage:
+    """What a publisher sent, however its parts are kept: as values here, as bytes on the wire.
+
+    Shared by all queues it was routed to, so never changed. `size` is that of the body in bytes;
+    `expiration_ms` is the `expiration` property, parsed; `extra_keys` are the routing keys that the
+    CC and BCC headers added (BCC itself is gone from the headers by then); `died` says that its
+    `x-death` header is the broker's own.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        exchange: str
+        routing_key: str
+        size: int
+        expiration_ms: int | None
+        extra_keys: tuple[str, ...]
+        died: bool
+
+        @property
+        def properties(self) -> Properties:
+            """The properties of the message."""
+            ...
+
+        @property
+        def body(self) -> bytes:
+            """The body of the message."""
+            ...
+
+    @property
+    def priority(self) -> int:
+        """The `priority` property; absent is 0 (S97)."""
+        return self.properties.priority or 0
+
+    def changed(self, **changes: Any) -> Message:
+        """Return a copy with some of the fields of `Message` changed."""
+        fields: dict[str, Any] = {
+            "exchange": self.exchange,
+            "routing_key": self.routing_key,
+            "properties": self.properties,
+            "body": self.body,
+            "expiration_ms": self.expiration_ms,
+            "extra_keys": self.extra_keys,
+            "died": self.died,
+        }
+        return Message(**(fields | changes))
+
+    def with_header(self, name: str, value: int) -> Message:
+        """Return a copy whose headers have `name` set to `value`."""
+        headers = {**(self.properties.headers or {}), name: value}
+        return self.changed(properties=evolve(self.properties, headers=headers))
 
 
 @define(eq=False, weakref_slot=False)
-class Message:
-    """What a publisher sent. Shared by all queues it was routed to, so never changed.
-
-    `expiration_ms` is the `expiration` property, parsed; `extra_keys` are the routing keys that
-    the CC and BCC headers added (BCC itself is gone from the headers by then); `died` says that
-    its `x-death` header is the broker's own.
-    """
+class Message(AnyMessage):
+    """A message with its parts as values."""
 
     exchange: str
     routing_key: str
@@ -30,16 +78,7 @@ class Message:
     expiration_ms: int | None = None
     extra_keys: tuple[str, ...] = ()
     died: bool = False
-
-    @property
-    def priority(self) -> int:
-        """The `priority` property; absent is 0 (S97)."""
-        return self.properties.priority or 0
-
-    def with_header(self, name: str, value: int) -> Message:
-        """Return a copy whose headers have `name` set to `value`."""
-        headers = {**(self.properties.headers or {}), name: value}
-        return evolve(self, properties=evolve(self.properties, headers=headers))
+    size: int = field(default=Factory(lambda self: len(self.body), takes_self=True))
 
 
 @define(eq=False, weakref_slot=False)
@@ -50,7 +89,7 @@ class QueuedMessage:
     `delivery_count` counts the returns that a quorum queue's delivery limit counts (S87).
     """
 
-    message: Message
+    message: AnyMessage
     queue: Queue
     position: int
     expires_at_ms: int | None = None

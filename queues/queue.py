@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import define, field, frozen
 
 from leveret.queues.consumers import Consumer, Consumers, ConsumerStatistics, Receiver
-from leveret.queues.message import Message, QueuedMessage
+from leveret.queues.message import AnyMessage, QueuedMessage
 from leveret.queues.ready import FifoReady, PriorityReady, Ready, ReturnsFirstReady
 from leveret.queues.rules import QueueRules
 from leveret.queues.settings import QueueSettings
@@ -38,7 +38,7 @@ class QueueHost(Protocol):
         """Call back when the clock reaches `deadline_ms`."""
         ...
 
-    def message_died(self, queue: Queue, message: Message, reason: str) -> None:
+    def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         """Take a message that left the queue unconsumed; dead-letter it where that is set up.
 
         It must not call the queue back within this call.
@@ -157,7 +157,7 @@ class Queue:
 
     # -- publishing
 
-    def publish(self, message: Message) -> bool:
+    def publish(self, message: AnyMessage) -> bool:
         """Take a message; return False where the queue's limit refuses it (S62, S96)."""
         if self._refuses and self._would_overflow(message):
             self._refused += 1
@@ -177,7 +177,7 @@ class Queue:
                 self._hand(entry, consumer)
                 return True
         self.ready.push(entry)
-        self.ready_bytes += len(message.body)
+        self.ready_bytes += message.size
         if self._limited:
             self._drop_head()
         if expires_at_ms is not None:
@@ -190,12 +190,12 @@ class Queue:
         times = [time for time in (ttl_ms, expiration_ms) if time is not None]
         return self.host.now_ms() + min(times)
 
-    def _would_overflow(self, message: Message) -> bool:
+    def _would_overflow(self, message: AnyMessage) -> bool:
         settings = self.settings
         if settings.max_length is not None and len(self.ready) + 1 > settings.max_length:
             return True
         limit = settings.max_length_bytes
-        return limit is not None and self.ready_bytes + len(message.body) > limit
+        return limit is not None and self.ready_bytes + message.size > limit
 
     def _over_limit(self) -> bool:
         settings = self.settings
@@ -214,7 +214,7 @@ class Queue:
         entry = self.ready.pop()
         if entry is None:
             return False
-        self.ready_bytes -= len(entry.message.body)
+        self.ready_bytes -= entry.message.size
         self._kill(entry, reason)
         return True
 
@@ -259,7 +259,7 @@ class Queue:
         entry = self.ready.pop()
         if entry is None:
             return None
-        size = len(entry.message.body)
+        size = entry.message.size
         self.ready_bytes -= size
         self._take(entry, size, no_ack)
         if self._may_expire:
@@ -277,7 +277,7 @@ class Queue:
             self.unacked_bytes += size
 
     def _hand(self, entry: QueuedMessage, consumer: Consumer) -> None:
-        self._take(entry, len(entry.message.body), consumer.no_ack)
+        self._take(entry, entry.message.size, consumer.no_ack)
         consumer.delivered += 1
         consumer.receiver.receive(consumer, entry)
 
@@ -293,7 +293,7 @@ class Queue:
                 return
             entry = self.ready.pop()
             assert entry is not None
-            self.ready_bytes -= len(entry.message.body)
+            self.ready_bytes -= entry.message.size
             self._hand(entry, consumer)
 
     def _next_consumer(self) -> Consumer | None:
@@ -318,7 +318,7 @@ class Queue:
     def ack_one(self, entry: QueuedMessage) -> None:
         """Forget one unacknowledged message: it was handled."""
         self.unacked -= 1
-        self.unacked_bytes -= len(entry.message.body)
+        self.unacked_bytes -= entry.message.size
         self._acked += 1
         consumer = entry.consumer
         if consumer is not None:
@@ -354,7 +354,7 @@ class Queue:
     def _settle(self, entries: Sequence[QueuedMessage]) -> None:
         for entry in entries:
             self.unacked -= 1
-            self.unacked_bytes -= len(entry.message.body)
+            self.unacked_bytes -= entry.message.size
             if entry.consumer is not None:
                 entry.consumer.unacked -= 1
 
@@ -363,7 +363,7 @@ class Queue:
             entry.redelivered = True
             entry.consumer = None
             self.ready.put_back(entry)
-            self.ready_bytes += len(entry.message.body)
+            self.ready_bytes += entry.message.size
             if entry.expires_at_ms is not None:
                 self._may_expire = True
         if self._limited:
@@ -385,7 +385,7 @@ class Queue:
             if to_back:
                 entry.redelivered, entry.consumer = True, None
                 self.ready.push(entry)
-                self.ready_bytes += len(entry.message.body)
+                self.ready_bytes += entry.message.size
             elif delay_ms:
                 self.delayed += 1
                 self.host.call_at(self.host.now_ms() + delay_ms, partial(self._delay_over, entry))
@@ -513,7 +513,7 @@ class Queue:
         """Assert the invariants: sizes agree, and no able consumer waits beside a ready message."""
         self.ready.check()
         self.consumers.check()
-        assert self.ready_bytes == sum(len(entry.message.body) for entry in self.ready)
+        assert self.ready_bytes == sum(entry.message.size for entry in self.ready)
         assert self.unacked >= 0
         assert self.unacked_bytes >= 0
         assert self._active is None or self._active in list(self.consumers)

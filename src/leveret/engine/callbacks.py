@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from leveret.engine.channel import Channel
     from leveret.errors import AMQPError
     from leveret.properties import Properties
-    from leveret.queues import Message
+    from leveret.queues import AnyMessage
 
     OnMessage: TypeAlias = Callable[[Channel, Deliver, Properties, bytes], object]
     OnReturn: TypeAlias = Callable[[Channel, Return, Properties, bytes], object]
@@ -53,7 +53,7 @@ class Callbacks:
             self.next_on_message = None
 
     def delivered(
-        self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: Message
+        self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: AnyMessage
     ) -> None:
         """Have the consumer's callback called."""
         callback = self.on_message.get(consumer_tag)
@@ -65,7 +65,7 @@ class Callbacks:
                 partial(callback, self.channel, method, message.properties, message.body)
             )
 
-    def returned(self, reply_code: int, reply_text: str, message: Message) -> None:
+    def returned(self, reply_code: int, reply_text: str, message: AnyMessage) -> None:
         """Have the return callbacks called."""
         method = Return(reply_code, reply_text, message.exchange, message.routing_key)
         for callback in self.on_return:

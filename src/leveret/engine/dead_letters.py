@@ -18,7 +18,7 @@ from leveret.queues.dead_letter import cycle, is_cycle, record_death
 if TYPE_CHECKING:
     from leveret.engine.virtual_host import VirtualHost
     from leveret.properties import FieldValue
-    from leveret.queues import Message, Queue
+    from leveret.queues import AnyMessage, Queue
 
 __all__ = ["DeadLetters"]
 
@@ -34,9 +34,9 @@ class DeadLetters:
     virtual_host: VirtualHost
     cycles: int = field(default=0, init=False)
     # queue -> (message as it died, reason), in order; at-least-once queues only
-    _held: dict[Queue, deque[tuple[Message, str]]] = field(factory=dict, init=False)
+    _held: dict[Queue, deque[tuple[AnyMessage, str]]] = field(factory=dict, init=False)
 
-    def add(self, queue: Queue, message: Message, reason: str) -> None:
+    def add(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         """Put a message that died in `queue` in line."""
         self.virtual_host.broker.work.append(partial(self._send, queue, message, reason))
 
@@ -62,7 +62,7 @@ class DeadLetters:
                 return
             held.popleft()
 
-    def _send(self, queue: Queue, message: Message, reason: str) -> None:
+    def _send(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         settings = queue.settings
         at_least_once = (
             settings.type == "quorum"
@@ -76,7 +76,7 @@ class DeadLetters:
                 self.virtual_host.call_at(self.virtual_host.now_ms() + RETRY_MS, self.retry)
             self._held.setdefault(queue, deque()).append((message, reason))
 
-    def _place(self, queue: Queue, message: Message, reason: str) -> bool:
+    def _place(self, queue: Queue, message: AnyMessage, reason: str) -> bool:
         """Send a dead message to its queues; say whether any took it."""
         host, settings = self.virtual_host, queue.settings
         exchange = host.exchanges.get(settings.dead_letter_exchange or "")
@@ -100,22 +100,21 @@ class DeadLetters:
             host.emit("message.dead_lettered", queue=queue.name, reason=reason, targets=names)
         return taken
 
-    def _report_cycle(self, message: Message, target: str) -> None:
+    def _report_cycle(self, message: AnyMessage, target: str) -> None:
         self.cycles += 1
         if self.virtual_host.broker.events.active:
             queues = list(cycle(message, target))
             self.virtual_host.emit("message.dead_letter_cycle", queues=queues, message=message)
 
 
-def _readdress(message: Message, exchange: str, routing_key: str | None) -> Message:
+def _readdress(message: AnyMessage, exchange: str, routing_key: str | None) -> AnyMessage:
     """Address a message to a dead-letter exchange (S108)."""
     if routing_key is None:
-        return evolve(message, exchange=exchange)
+        return message.changed(exchange=exchange)
     headers: dict[str, FieldValue] = dict(message.properties.headers or {})
     headers.pop("CC", None)
     properties = evolve(message.properties, headers=headers)
-    return evolve(
-        message,
+    return message.changed(
         exchange=exchange,
         routing_key=routing_key,
         properties=properties,

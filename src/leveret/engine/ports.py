@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from leveret.errors import AMQPError
-    from leveret.queues import Message
+    from leveret.queues import AnyMessage
 
 __all__ = ["ChannelListener", "Random"]
 
@@ -34,12 +34,12 @@ class ChannelListener(Protocol):
         ...
 
     def delivered(
-        self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: Message
+        self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: AnyMessage
     ) -> None:
         """Hear of a message for a consumer: basic.deliver."""
         ...
 
-    def returned(self, reply_code: int, reply_text: str, message: Message) -> None:
+    def returned(self, reply_code: int, reply_text: str, message: AnyMessage) -> None:
         """Hear of a mandatory message that reached no queue: basic.return."""
         ...
 

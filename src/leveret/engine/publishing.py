@@ -13,13 +13,13 @@ from leveret.engine.replies import PSEUDO_QUEUE
 from leveret.errors import AccessRefused, AMQPError, NotImplementedByBroker, PreconditionFailed
 from leveret.exchanges import routing_keys
 from leveret.properties import NO_PROPERTIES, Properties
-from leveret.queues import Message
+from leveret.queues import AnyMessage, Message
 from leveret.queues.arguments import expiry_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leveret.queues import Queue
+    from leveret.queues import AnyMessage, Queue
 
 __all__ = ["PublishMethods", "parse_expiration"]
 
@@ -89,7 +89,9 @@ class PublishMethods(ChannelBase):
             if exchange not in self._access.publishable:
                 self._admit(exchange, routing_key)
             if properties is None:
-                message = Message(exchange, routing_key, NO_PROPERTIES, body)
+                message = Message(
+                    exchange, routing_key, NO_PROPERTIES, body, None, (), False, len(body)
+                )
             else:
                 message = self._message(exchange, routing_key, properties, body)
             targets = host.router.route(exchange, routing_key, properties)
@@ -105,14 +107,14 @@ class PublishMethods(ChannelBase):
             broker.settle()
 
     def _publish_answered(
-        self, message: Message, targets: tuple[Queue, ...], mandatory: bool
+        self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool
     ) -> None:
         if self._tx is not None:
             self._tx.publishes.append((message, targets, mandatory))
         else:
             self.deliver_to(message, targets, mandatory)
 
-    def deliver_to(self, message: Message, targets: tuple[Queue, ...], mandatory: bool) -> None:
+    def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> None:
         """Hand a message to its queues, and answer the publisher where it asked."""
         taken = True
         for queue in targets:
@@ -175,7 +177,7 @@ class PublishMethods(ChannelBase):
         if self._host.broker.profile.checks_delivery_mode:
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
 
-    def _unroutable(self, message: Message, mandatory: bool) -> None:
+    def _unroutable(self, message: AnyMessage, mandatory: bool) -> None:
         """Drop or return a message that reached no queue; replies go straight to who waits."""
         host = self._host
         replies = host.broker.replies

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from leveret.engine.ports import ChannelListener
     from leveret.engine.ports import Random as RandomSource
-    from leveret.queues import Message
+    from leveret.queues import AnyMessage
 
 __all__ = ["PSEUDO_QUEUE", "Replies", "ReplyConsumer"]
 
@@ -33,7 +33,7 @@ class ReplyConsumer:
     listener: ChannelListener
     next_tag: Callable[[], int]
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: AnyMessage) -> None:
         """Hand over a reply."""
         self.listener.delivered(self.tag, self.next_tag(), False, message)
 
@@ -66,7 +66,7 @@ class Replies:
         """Say whether somebody waits at an address (S118)."""
         return name == PSEUDO_QUEUE or name in self._waiting
 
-    def deliver(self, message: Message) -> bool:
+    def deliver(self, message: AnyMessage) -> bool:
         """Deliver a message published to the default exchange, if its key is an address."""
         delivered = False
         for key in (message.routing_key, *message.extra_keys):

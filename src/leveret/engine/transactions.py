@@ -9,9 +9,9 @@ from attrs import define, field
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leveret.queues import Message, Queue, QueuedMessage
+    from leveret.queues import AnyMessage, Queue, QueuedMessage
 
-    Publish: TypeAlias = tuple[Message, tuple[Queue, ...], bool]
+    Publish: TypeAlias = tuple[AnyMessage, tuple[Queue, ...], bool]
 
 __all__ = ["Settlement", "Transaction"]
 

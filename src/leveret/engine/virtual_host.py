@@ -24,7 +24,7 @@ from leveret.errors import (
     ResourceLocked,
 )
 from leveret.exchanges import BindingLimits, DefaultExchange, Exchange, Router
-from leveret.queues import Message, Queue, QueueSettings, effective_settings
+from leveret.queues import AnyMessage, Queue, QueueSettings, effective_settings
 from leveret.queues.arguments import (
     QUEUE_TYPES,
     assert_equal,
@@ -90,7 +90,7 @@ class VirtualHost:
         """Call back when the clock reaches `deadline_ms`."""
         self.broker.timers.call_at(deadline_ms, call)
 
-    def message_died(self, queue: Queue, message: Message, reason: str) -> None:
+    def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         """Take a message that left a queue unconsumed."""
         if self.broker.events.active:
             name = {"rejected": "rejected", "expired": "expired", "maxlen": "dropped"}
