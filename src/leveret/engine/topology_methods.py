@@ -15,11 +15,12 @@ from leveret.engine.channel_base import (
 from leveret.engine.methods import QueueDeclareOk, QueueDeleteOk, QueuePurgeOk
 from leveret.engine.replies import PSEUDO_QUEUE
 from leveret.engine.virtual_host import check_server_named
-from leveret.errors import AccessRefused, FrameSyntaxError, NotFound
+from leveret.errors import AccessRefused, FrameSyntaxError, NotFound, PreconditionFailed
 from leveret.routing import Binding
+from leveret.routing.erlang import erlang_type
 
 if TYPE_CHECKING:
-    from leveret.properties import FieldTable
+    from leveret.properties import FieldTable, FieldValue
     from leveret.queues import Queue
 
 __all__ = ["TopologyMethods"]
@@ -167,7 +168,7 @@ class TopologyMethods(ChannelBase):
         if name.startswith(PSEUDO_QUEUE):
             return self._declare_reply_queue(name)
         if passive:
-            found = self._host.queue(self.expand_queue_name(name))
+            found = self._host.queue(name)
             self._host.check_exclusive(found, self.connection)
             found.touch()
         else:
@@ -196,10 +197,8 @@ class TopologyMethods(ChannelBase):
         elif name.startswith("amq.") and name not in host.queues:
             raise AccessRefused(f"queue name '{name}' contains reserved prefix 'amq.*'")
         self.allow("configure", name)
-        target = arguments.get("x-dead-letter-exchange")
-        if isinstance(target, str) and name not in host.queues:
-            self.allow("read", name)
-            self.allow("write", target, "exchange")
+        if "x-dead-letter-exchange" in arguments and name not in host.queues:
+            self._check_dead_letter_exchange(name, arguments["x-dead-letter-exchange"])
         return host.declare_queue(
             name,
             durable=durable,
@@ -207,6 +206,15 @@ class TopologyMethods(ChannelBase):
             auto_delete=auto_delete,
             arguments=arguments,
         )
+
+    def _check_dead_letter_exchange(self, queue: str, target: FieldValue) -> None:
+        if not isinstance(target, str):
+            raise PreconditionFailed(
+                f"invalid type '{erlang_type(target)}' for arg 'x-dead-letter-exchange' in"
+                f" {self._host.describe('queue', queue)}"
+            )
+        self.allow("read", queue)
+        self.allow("write", target, "exchange")
 
     @amqp_method(methods.QUEUE_BIND)
     def queue_bind(

@@ -298,13 +298,13 @@ class VirtualHost:
     ) -> Queue:
         resource = self.describe("queue", name)
         check_arguments(arguments, resource, self.broker.profile.queues)
+        if queue_type(arguments) == "quorum":
+            _check_quorum_properties(resource, durable, owner, auto_delete)
         if not (durable or owner is not None or self.broker.profile.transient_queues):
             raise InternalError(
                 "Feature `transient_nonexcl_queues` is deprecated. Its use is not permitted;"
                 f" declare {resource} durable or exclusive"
             )
-        if queue_type(arguments) == "quorum":
-            _check_quorum_properties(resource, durable, owner, auto_delete)
         queue = Queue(
             name,
             self,
@@ -335,10 +335,10 @@ class VirtualHost:
                 f"cannot delete {resource}. queue.delete operations with {flag} flag set are not"
                 " supported by quorum queues"
             )
-        if if_empty and queue.ready:
-            raise PreconditionFailed(f"{resource} not empty")
         if if_unused and queue.consumers.registered:
             raise PreconditionFailed(f"{resource} in use")
+        if if_empty and queue.ready:
+            raise PreconditionFailed(f"{resource} not empty")
         return self.remove_queue(queue, "deleted")
 
     def remove_queue(self, queue: Queue, reason: str) -> int:
