@@ -1,0 +1,82 @@
+"""The peer for whole messages: kombu's `memory://` transport, at its channel, without serializers.
+
+That is the layer with the same methods as a leveret channel. kombu's Producer and Consumer above
+it would make the peer slower.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.measure import Side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AVAILABLE", "consume_side", "cycle_side", "open_channel"]
+
+try:
+    # Its functions are not typed; so imported, nobody expects them to be.
+    _kombu: Any = importlib.import_module("kombu")
+except ImportError:
+    _kombu = None
+AVAILABLE = _kombu is not None
+
+# The transport's queues live as long as the process: every run takes a name of its own.
+_serial = itertools.count()
+
+
+def open_channel() -> tuple[Any, Any, str]:
+    """Return connection, channel and the one name of exchange, queue and key."""
+    connection = _kombu.Connection("memory://")
+    channel = connection.channel()
+    name = f"bench{next(_serial)}"
+    channel.exchange_declare(name, "direct")
+    channel.queue_declare(name)
+    channel.queue_bind(name, name, name)
+    return connection, channel, name
+
+
+def cycle_side(count: int, body: bytes) -> list[Side]:
+    """Return the side that publishes, gets and acks; none where kombu is not installed."""
+
+    def prepare() -> Callable[[], object]:
+        _, channel, name = open_channel()
+
+        def call() -> None:
+            prepared, publish = channel.prepare_message, channel.basic_publish
+            get, ack = channel.basic_get, channel.basic_ack
+            for _ in range(count):
+                publish(prepared(body), name, name)
+                ack(get(name).delivery_tag)
+
+        return call
+
+    return [Side("kombu memory", count, prepare)] if AVAILABLE else []
+
+
+def consume_side(count: int, body: bytes, prefetch: int) -> list[Side]:
+    """Return the side that publishes and has a consumer ack; none where kombu is not installed."""
+
+    def prepare() -> Callable[[], object]:
+        connection, channel, name = open_channel()
+        channel.basic_qos(0, prefetch, False)
+        channel.basic_consume(
+            name, False, lambda message: channel.basic_ack(message.delivery_tag), name
+        )
+
+        def call() -> None:
+            prepared, publish, drain = (
+                channel.prepare_message,
+                channel.basic_publish,
+                connection.drain_events,
+            )
+            for _ in range(count):
+                publish(prepared(body), name, name)
+                drain(timeout=1)
+
+        return call
+
+    return [Side("kombu memory, a waiting consumer", count, prepare)] if AVAILABLE else []

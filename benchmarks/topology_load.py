@@ -1,0 +1,68 @@
+"""How long a large topology file takes to load and to declare."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import yaml
+
+import leveret
+from benchmarks.measure import Comparison, Goal, Scale, Section, Side, interleave, ratios
+from leveret.config import load
+
+__all__ = ["run"]
+
+_LOAD, _DECLARE = "leveret.config.load", "leveret.Broker.from_file"
+_YAML, _C_YAML = "PyYAML alone, SafeLoader", "PyYAML alone, CSafeLoader"
+
+
+def _text(binding_count: int) -> str:
+    """Write a file: a queue for ten bindings, every second binding in the form of a map."""
+    queues = binding_count // 10 or 1
+    lines = ["version: 1", "exchanges:", "  events: topic", "  work: direct", "queues:"]
+    lines += [f"  queue-{number}: {{}}" for number in range(queues)]
+    lines.append("bindings:")
+    for number in range(binding_count):
+        queue = f"queue-{number % queues}"
+        if number % 2:
+            key = f"task-{number}"
+            lines.append(f"  - {{source: work, destination: {queue}, routing_key: {key}}}")
+        else:
+            lines.append(f"  - events[order.shop-{number}.*.paid] -> {queue}")
+    return "\n".join(lines) + "\n"
+
+
+def run(scale: Scale) -> Section:
+    count = scale.count(20_000)
+    text = _text(count)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "topology.yaml")
+        path.write_text(text, "utf-8")
+        sides = [
+            Side(_LOAD, 1, lambda: lambda: load(path)),
+            Side(_DECLARE, 1, lambda: lambda: leveret.Broker.from_file(path)),
+            Side(_YAML, 1, lambda: lambda: yaml.load(text, yaml.SafeLoader)),
+        ]
+        if yaml.__with_libyaml__:
+            sides.append(Side(_C_YAML, 1, lambda: lambda: yaml.load(text, yaml.CSafeLoader)))
+        load(path)  # builds the parsers, once a process
+        figures = interleave(sides, min(scale.rounds, 5))
+
+    def seconds(side: str) -> tuple[float, ...]:
+        return tuple(ns / 1e9 for ns in figures[side].cpu_ns)
+
+    return Section(
+        f"Load a topology file of {count:,} bindings",
+        "file",
+        f"{len(text):,} bytes; half of the bindings are strings, half maps. PyYAML alone only"
+        " parses the same text, and checks nothing.",
+        tuple(figures.values()),
+        [
+            Comparison("load, seconds", seconds(_LOAD), scale.goal(Goal(at_most=3)), "s"),
+            Comparison("load and declare, seconds", seconds(_DECLARE), None, "s"),
+            Comparison(
+                "load over PyYAML alone, SafeLoader", ratios(figures[_LOAD], figures[_YAML])
+            ),
+        ],
+    )
