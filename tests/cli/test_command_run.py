@@ -37,17 +37,17 @@ def test_tables_show_what_each_queue_holds_and_what_reached_none(invoke: Invoke)
     assert result.exit_code == 0
     assert result.stderr == ""
     assert result.stdout == (
-        "queue        messages   bytes   first key          last key\n"
-        "────────────────────────────────────────────────────────────────\n"
-        "billing             2      14   order.created.eu   order.17.paid\n"
-        "shipping            0       0\n"
-        'thumbnails          1       3   ""                 ""\n'
-        "unrouted            1       0   basket.left        basket.left\n"
+        "queue       messages  bytes  first key         last key\n"
+        "────────────────────────────────────────────────────────────\n"
+        "billing            2     14  order.created.eu  order.17.paid\n"
+        "shipping           0      0\n"
+        'thumbnails         1      3  ""                ""\n'
+        "unrouted           1      0  basket.left       basket.left\n"
         "\n"
-        "unroutable: exchange   routing key   messages\n"
-        "─────────────────────────────────────────────\n"
-        "work                   wrap                 2\n"
-        "(default)              biling               1\n"
+        "unroutable: exchange  routing key  messages\n"
+        "───────────────────────────────────────────\n"
+        "work                  wrap                2\n"
+        "(default)             biling              1\n"
         "\n"
         "7 messages: 4 routed, 3 unroutable, 0 refused; the queues hold 4\n"
     )
@@ -178,6 +178,25 @@ def test_names_cannot_play_tricks_on_a_terminal(invoke: Invoke) -> None:
     result = invoke("run", "shop.yaml", "--messages", "messages.jsonl", "--trace")
     assert "\x1b" not in result.output
     assert "\\x1b[31mred\\n[bold]x[/bold] :smile:" in result.stdout
+
+
+def test_what_came_from_a_dead_letter_exchange_has_a_column(invoke: Invoke) -> None:
+    Path("full.yaml").write_text(
+        "exchanges: {dead: fanout}\n"
+        "queues: {small: {max_length: 1, dead_letter: {exchange: dead}}, late: {}}\n"
+        "bindings: [dead -> late]\n",
+        encoding="utf-8",
+    )
+    _write('{"exchange": "", "routing_key": "small", "body": "x"}\n' * 3)
+    result = invoke("run", "full.yaml", "--messages", "messages.jsonl")
+    assert result.stdout == (
+        "queue  messages  bytes  via DLX  first key  last key\n"
+        "────────────────────────────────────────────────────\n"
+        "small         1      1        0  small      small\n"
+        "late          2      2        2  small      small\n"
+        "\n"
+        "3 messages: 3 routed, 0 unroutable, 0 refused; the queues hold 3\n"
+    )
 
 
 def test_piped_tables_are_neither_cut_nor_wrapped(invoke: Invoke) -> None:

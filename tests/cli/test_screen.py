@@ -42,14 +42,14 @@ def test_a_report_elsewhere_is_plain_text_without_spaces_at_line_ends(
 ) -> None:
     show_report(REPORT)
     assert capsys.readouterr().out == (
-        "queue     messages       bytes   dead-lettered   first key   last key\n"
-        "─────────────────────────────────────────────────────────────────────\n"
-        "billing      1,234   5,000,000               2   a           b\n"
-        "empty            0           0               0\n"
+        "queue    messages      bytes  via DLX  first key  last key\n"
+        "──────────────────────────────────────────────────────────\n"
+        "billing     1,234  5,000,000        2  a          b\n"
+        "empty           0          0        0\n"
         "\n"
-        "unroutable: exchange   routing key   messages\n"
-        "─────────────────────────────────────────────\n"
-        '(default)              ""                   1\n'
+        "unroutable: exchange  routing key  messages\n"
+        "───────────────────────────────────────────\n"
+        '(default)             ""                  1\n'
         "\n"
         "3 messages: 2 routed, 1 unroutable, 0 refused; the queues hold 1,234\n"
     )

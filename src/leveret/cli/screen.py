@@ -174,10 +174,10 @@ def _queues_table(queues: Sequence[QueueReport]) -> Table:
     counts = {
         "messages": [queue.messages for queue in queues],
         "bytes": [queue.bytes for queue in queues],
-        "dead-lettered": [queue.dead_lettered for queue in queues],
+        "via DLX": [queue.dead_lettered for queue in queues],
     }
-    if not any(counts["dead-lettered"]):
-        del counts["dead-lettered"]
+    if not any(counts["via DLX"]):
+        del counts["via DLX"]
     table = _table("queue", *counts, "first key", "last key")
     for column in table.columns[1 : 1 + len(counts)]:
         column.justify = "right"
@@ -204,7 +204,12 @@ def _table(*columns: str) -> Table:
     from rich.table import Table
 
     table = Table(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", highlight=False
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        highlight=False,
     )
     for column in columns:
         table.add_column(column, overflow="fold")
