@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from leveret.config.entries import DeadLetterEntry, Entry, ExchangeDefaults, QueueEntry
+from leveret.config.entries import DeadLetterEntry, Entry, ExchangeDefaults, PolicyEntry, QueueEntry
+from leveret.config.names import nearest
 from leveret.config.nodes import MapNode, ScalarNode
 from leveret.config.resolve import MAX_INTEGER, MIN_INTEGER, describe, integer_of, scalar_value
 from leveret.config.source import quoted
@@ -71,10 +72,28 @@ _WANTED = {
     "alternate-exchange": _TEXT,
 }
 
-#: Policy key -> what RabbitMQ wants in it: the same as in the argument of that name.
-_WANTED_BY_POLICY = {
-    key.removeprefix("x-"): wanted for key, wanted in _WANTED.items() if key != "x-queue-type"
+#: Policy key -> what RabbitMQ wants in it, where it is not what the argument of that name wants.
+_POLICY_KEYS = {
+    "max-in-memory-length": _INTEGER,
+    "max-in-memory-bytes": _INTEGER,
+    "queue-version": _INTEGER,
+    "queue-master-locator": _TEXT,
+    "queue-leader-locator": _TEXT,
+    "delayed-retry-type": _TEXT,
+    "delayed-retry-min": _INTEGER,
+    "delayed-retry-max": _INTEGER,
 }
+_NO_POLICY = ("x-queue-type", "x-max-priority", "x-single-active-consumer")
+_WANTED_BY_POLICY = _POLICY_KEYS | {
+    argument.removeprefix("x-"): wanted
+    for argument, wanted in _WANTED.items()
+    if argument not in _NO_POLICY
+}
+
+#: Beginnings of policy keys that RabbitMQ or its plugins know and that mean nothing here.
+_OTHER_POLICY_KEYS = (
+    "ha-", "federation", "max-age", "stream-", "initial-cluster-size", "target-group-size"
+)  # fmt: skip
 
 #: Argument -> how a queue writes it otherwise.
 FRIENDLY = {
@@ -120,9 +139,28 @@ def argument_node(entry: Entry, argument: str) -> Node | None:
     return entry.nodes.get(key)
 
 
-def policy_definition(node: Node | None, values: dict[str, FieldValue]) -> dict[str, FieldValue]:
-    """Return a policy's definition with integers where RabbitMQ wants them."""
-    return _typed(node, values, _WANTED_BY_POLICY)
+def policy_definition(entry: PolicyEntry) -> dict[str, FieldValue]:
+    """Return a policy's definition, with integers where RabbitMQ wants them.
+
+    A key that RabbitMQ would not know is reported, and so is a value of the wrong type.
+    """
+    node = entry.nodes.get("definition")
+    if not isinstance(node, MapNode):
+        return {}
+    if not node.pairs:
+        node.fault(
+            "the definition is empty, and RabbitMQ refuses such a policy",
+            "Write what it sets: {max-length: 1000}.",
+        )
+    for key, _ in node.pairs:
+        if key.text in _WANTED_BY_POLICY or key.text.startswith(_OTHER_POLICY_KEYS):
+            continue
+        raw = QUEUE_ARGUMENTS.get(key.text, key.text).removeprefix("x-").replace("_", "-")
+        known = sorted(_WANTED_BY_POLICY)
+        close = raw if raw in known else nearest(raw, known)
+        remedy = f"Did you mean '{close}'?" if close else f"The keys are {', '.join(known)}."
+        key.fault(f"a policy cannot set {quoted(key.text)}", remedy)
+    return _typed(node, entry.definition or {}, _WANTED_BY_POLICY)
 
 
 def _collect(

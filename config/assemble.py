@@ -20,6 +20,7 @@ from leveret.config.model import (
     VirtualHost,
 )
 from leveret.config.names import nearest
+from leveret.config.nodes import MapNode
 from leveret.config.source import quoted
 from leveret.exchanges import ExchangeTypes
 
@@ -98,6 +99,10 @@ def _build_host(builder: HostBuilder, top: TopologyEntry, parts: list[HostEntry]
         builder.declare_exchanges(part.exchanges or {}, defaults)
         builder.declare_queues(part.queues or {}, defaults)
     builder.expand_dead_letters()
+    host = builder.host
+    for part in parts:
+        host.policies.update(_policies(part.policies or {}, builder))
+        host.operator_policies.update(_policies(part.operator_policies or {}, builder))
     builder.check_targets()
     bindings = HostBindings(builder)
     for part in parts:
@@ -105,22 +110,24 @@ def _build_host(builder: HostBuilder, top: TopologyEntry, parts: list[HostEntry]
             bindings.add(binding)
     bindings.add_dead_letters()
     for part in parts:
-        host = builder.host
-        host.policies.update(_policies(part.policies or {}))
-        host.operator_policies.update(_policies(part.operator_policies or {}))
         for name, request in (part.requests or {}).items():
             host.requests[name] = _request(name, request, builder)
     return builder
 
 
-def _policies(entries: Mapping[Name, PolicyEntry]) -> dict[str, Policy]:
+def _policies(entries: Mapping[Name, PolicyEntry], builder: HostBuilder) -> dict[str, Policy]:
+    for entry in entries.values():
+        definition = entry.nodes.get("definition")
+        for key, value in definition.pairs if isinstance(definition, MapNode) else ():
+            if key.text in ("dead-letter-exchange", "alternate-exchange"):
+                builder.note_target(value, key.text)
     return {
         name: Policy(
             name,
             entry.pattern or "",
             entry.apply_to or "all",
             entry.priority or 0,
-            policy_definition(entry.nodes.get("definition"), entry.definition or {}),
+            policy_definition(entry),
             entry.node.position,
         )
         for name, entry in entries.items()

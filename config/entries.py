@@ -24,6 +24,7 @@ __all__ = [
     "Entry",
     "ExchangeDefaults",
     "ExchangeEntry",
+    "ExchangeName",
     "ExpectEntry",
     "ExpiresEntry",
     "Flag",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 Name = NewType("Name", str)  # of an exchange, queue, policy…: at most 255 bytes
+ExchangeName = NewType("ExchangeName", str)  # the same, or "" for the default exchange
 Key = NewType("Key", str)  # a routing key or binding key: at most 255 bytes
 Text = NewType("Text", str)
 Regex = NewType("Regex", str)
@@ -87,7 +89,7 @@ class ExchangeDefaults(Entry):
     durable: Flag | None = None
     auto_delete: Flag | None = None
     internal: Flag | None = None
-    alternate: Name | None = None
+    alternate: ExchangeName | None = None
     arguments: Table | None = None
 
 
@@ -105,7 +107,7 @@ class DeadLetterEntry(Entry):
 
     CALLED = "'dead_letter'"
 
-    exchange: Name | None = None
+    exchange: ExchangeName | None = None
     routing_key: Key | None = None
     strategy: Strategy | None = None
 
@@ -176,7 +178,7 @@ class RequestEntry(Entry):
     CALLED = "a request"
     REQUIRED = ("routing_key",)
 
-    exchange: Text | None = None
+    exchange: ExchangeName | None = None
     routing_key: Key | None = None
     timeout: Duration | None = None
 
@@ -247,7 +249,7 @@ class PublishEntry(Entry):
 
     CALLED = "'publish'"
 
-    exchange: Text | None = None
+    exchange: ExchangeName | None = None
     routing_key: Key | None = None
     headers: Table | None = None
 

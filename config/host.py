@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from leveret.config.entries import (
         DefaultsEntry,
-        Entry,
         ExchangeDefaults,
         ExchangeEntry,
         Name,
@@ -69,10 +68,11 @@ class HostBuilder:
     dead_letter_pairs: list[tuple[str, str, Node]] = field(factory=list)
     # (where an exchange is named, the exchange, which key names it)
     _targets: list[tuple[Node, str, str]] = field(factory=list)
+    # queue -> where its dead-letter routing key is given
+    _dead_letter_places: dict[str, Node] = field(factory=dict)
     # (queue's name, its entry, what all queues share)
     _dead_letter_queues: list[tuple[str, QueueEntry, list[QueueEntry]]] = field(factory=list)
-
-    _searches: int = 0
+    _searches: int = 0  # how often the nearest of the names was looked for
     # name -> the exchange made, which knows what bindings it refuses
     _exchanges: dict[str, Exchange] = field(factory=dict)
 
@@ -131,7 +131,7 @@ class HostBuilder:
         arguments: dict[str, FieldValue] = {}
         for layer in layers:
             arguments |= exchange_arguments(layer)
-            self._note_target(layer, "alternate-exchange", "alternate")
+            self.note_target(argument_node(layer, "alternate-exchange"), "alternate")
         exchange_type = _given(layer.type for layer in layers)
         if exchange_type is None:
             if "type" not in entry.nodes:
@@ -150,9 +150,11 @@ class HostBuilder:
             position=entry.node.position,
         )
         if len(entry.node.source.faults) == faults_before:
-            self._check_exchange(declaration, entry)
+            self._check_exchange(declaration, entry, layers)
 
-    def _check_exchange(self, exchange: ExchangeDeclaration, entry: ExchangeEntry) -> None:
+    def _check_exchange(
+        self, exchange: ExchangeDeclaration, entry: ExchangeEntry, layers: list[ExchangeDefaults]
+    ) -> None:
         name, known = exchange.name, self.exchange_types.names
         predeclared = PREDECLARED_EXCHANGES.get(name)
         if name.startswith(RESERVED_PREFIX) and predeclared != exchange.type:
@@ -160,7 +162,8 @@ class HostBuilder:
         if exchange.type not in self.exchange_types:
             close = nearest(exchange.type, known)
             types = f"The types are {', '.join(known)}."
-            entry.nodes.get("type", entry.node).fault(
+            place = _given(layer.nodes.get("type") for layer in layers) or entry.node
+            place.fault(
                 f"unknown exchange type {quoted(exchange.type)}",
                 f"Did you mean '{close}'? {types}" if close else types,
             )
@@ -201,7 +204,9 @@ class HostBuilder:
             if layer.dead_letter is True:
                 arguments[_DLX] = f"{name}.dlx"
             arguments |= queue_arguments(layer)
-            self._note_target(layer, _DLX, "dead_letter")
+            self.note_target(argument_node(layer, _DLX), "dead_letter")
+            if place := argument_node(layer, "x-dead-letter-routing-key"):
+                self._dead_letter_places[name] = place
         queue = QueueDeclaration(
             name,
             durable=_flag((layer.durable for layer in layers), default=True),
@@ -265,10 +270,22 @@ class HostBuilder:
                     f"{key} names the exchange {quoted(name)}, which does not exist",
                     self.missing_exchange_help(name),
                 )
+        for name, queue in self.host.queues.items():
+            target = queue.arguments.get("x-dead-letter-routing-key")
+            if queue.arguments.get(_DLX) == "" and isinstance(target, str):
+                self._check_dead_letter_queue(self._dead_letter_places.get(name), target)
 
-    def _note_target(self, entry: Entry, argument: str, key: str) -> None:
-        node = argument_node(entry, argument)
-        if isinstance(node, ScalarNode):
+    def _check_dead_letter_queue(self, place: Node | None, name: str) -> None:
+        """Report a queue that dead letters should reach by its name, and that does not exist."""
+        if place is not None and name not in self.queue_nodes:
+            place.fault(
+                f"dead_letter names the queue {quoted(name)}, which does not exist",
+                self.missing_queue_help(name),
+            )
+
+    def note_target(self, node: Node | None, key: str) -> None:
+        """Remember that an exchange is named here, for `check_targets`."""
+        if isinstance(node, ScalarNode) and not node.faulty:
             self._targets.append((node, node.text, key))
 
     def _is_new(self, node: Node, kind: str, name: str, known: dict[str, Node]) -> bool:

@@ -70,6 +70,9 @@ def reworded(error: PreconditionFailed, what: str) -> Refusal:
 
 def queue_refusal(queue: QueueDeclaration, host: str, compatibility: str) -> Refusal | None:
     """Return why RabbitMQ would refuse a queue (S13–S20), or None."""
+    if queue.arguments.get("x-queue-type") == "stream":
+        message = "leveret has no streams"
+        return Refusal("x-queue-type", message, "Make it a classic or a quorum queue.")
     resource = f"queue '{queue.name}' in vhost '{host}'"
     try:
         check_arguments(queue.arguments, resource)

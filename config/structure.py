@@ -161,7 +161,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _unknown_key(cls: type[Entry], key: ScalarNode, name: str, known: list[str]) -> None:
-    if name in _NOT_READ_YET:
+    if name in _NOT_READ_YET and (name != "include" or cls is TopologyEntry):
         message = f"this version of leveret does not read '{name}' yet"
         key.fault(message, _NOT_READ_YET[name])
         return

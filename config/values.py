@@ -10,6 +10,7 @@ from typing import Any, get_args
 from leveret.config.entries import (
     Count,
     Duration,
+    ExchangeName,
     Flag,
     Key,
     Name,
@@ -95,6 +96,10 @@ def _unfit(node: Node, wanted: str) -> Unfit:
     return Unfit(f"wants {wanted}, got {describe(node)}", f"Write {wanted}, or leave it out.")
 
 
+def _read_exchange_name(node: Node, _: object) -> str:
+    return check_name(_text(node, "the name of an exchange"))
+
+
 def _read_key(node: Node, _: object) -> str:
     return check_name(_text(node, "a routing key"))
 
@@ -115,9 +120,9 @@ def _read_flag(node: Node, _: object) -> bool:
     raise unfit
 
 
-def _integer(node: Node, wanted: str, smallest: int) -> int:
+def _integer(node: Node, wanted: str, smallest: int | None = None) -> int:
     value = integer_of(node) if isinstance(node, ScalarNode) else None
-    if value is None or value < smallest:
+    if value is None or (smallest is not None and value < smallest):
         unfit = _unfit(node, wanted)
         if isinstance(node, ScalarNode) and not node.plain and node.text.isdigit():
             unfit.remedy = "Write it without quotes."
@@ -128,7 +133,7 @@ def _integer(node: Node, wanted: str, smallest: int) -> int:
 
 
 def _read_number(node: Node, _: object) -> int:
-    return _integer(node, "an integer", MIN_INTEGER * 2)
+    return _integer(node, "an integer")
 
 
 def _read_count(node: Node, _: object) -> int:
@@ -208,6 +213,7 @@ def choice_hook(annotation: Any) -> Hook:
 #: Annotation -> hook.
 LEAVES: dict[Any, Hook] = {
     Name: read_name,
+    ExchangeName: _read_exchange_name,
     Key: _read_key,
     Text: _read_text,
     Regex: _read_regex,

@@ -309,6 +309,27 @@ def test_a_dead_letter_queue_has_the_defaults_but_no_dead_letters_of_its_own() -
     assert found.bindings == [BindingDeclaration("a.dlx", "a.dlq")]
 
 
+def test_dead_letters_may_go_to_a_queue_by_the_default_exchange() -> None:
+    found = host('queues: {a: {dead_letter: {exchange: "", routing_key: b}}, b: {}}')
+    assert found.queues["a"].arguments == {
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": "b",
+    }
+
+
+def test_policies_are_read_with_the_keys_of_rabbitmq() -> None:
+    found = host(
+        "exchanges: {dlx: fanout}\n"
+        "policies:\n"
+        "  a: {pattern: ^a, definition: {dead-letter-exchange: dlx, message-ttl: 60_000}}\n"
+        "  b: {pattern: ^b, priority: -1, definition: {ha-mode: all, federation-upstream: up}}\n"
+    )
+    assert found.policies == {
+        "a": Policy("a", "^a", "all", 0, {"dead-letter-exchange": "dlx", "message-ttl": 60_000}),
+        "b": Policy("b", "^b", "all", -1, {"ha-mode": "all", "federation-upstream": "up"}),
+    }
+
+
 def test_dead_letter_true_keeps_what_the_file_declares_itself() -> None:
     found = host(
         "exchanges: {a.dlx: {type: fanout, durable: false}}\n"
