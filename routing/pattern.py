@@ -112,7 +112,7 @@ class TopicPattern:
         return cast("str", self.common_example(self))
 
     def common_example(self, other: TopicPattern) -> str | None:
-        """Return a shortest key that matches both patterns, `None` if there is none.
+        """Return a short key that matches both patterns, `None` if there is none.
 
         >>> TopicPattern.parse("order.*.eu").common_example(TopicPattern.parse("#.paid.*"))
         'order.paid.eu'

@@ -209,10 +209,13 @@ class TopicTrie(Generic[T]):
         pattern, target = pair
         if pattern.is_literal:
             return target in self._literals.get(str(pattern), ())
-        node: _Node[T] | None = self._root
+        node = self._root
         for word in pattern.words:
-            node = node and node.child(word)
-        return node is not None and target in node.targets
+            child = node.child(word)
+            if child is None:
+                return False
+            node = child
+        return target in node.targets
 
     def __len__(self) -> int:
         """Return the number of pairs."""

@@ -77,7 +77,8 @@ def _nested_table_form(value: Mapping[str, FieldValue]) -> Form:
 _FORMS: dict[type, Callable[[Any], Form]] = {
     bool: lambda value: ("bool", value),
     int: lambda value: ("integer", value),
-    float: lambda value: ("float", value),
+    # A NaN equals not even itself; as text it does, so that what was bound can be unbound.
+    float: lambda value: ("float", value if value == value else "nan"),
     decimal.Decimal: lambda value: ("decimal", decimal_parts(value)),
     str: lambda value: ("longstr", value),
     bytes: lambda value: ("longstr", value.decode("utf-8", "surrogateescape")),
