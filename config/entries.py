@@ -150,7 +150,7 @@ class BindingEntry(Entry):
     CALLED = "a binding"
     REQUIRED = ("source", "destination")
 
-    source: Name | None = None
+    source: ExchangeName | None = None
     destination: Name | None = None
     destination_type: Literal["queue", "exchange"] | None = None
     routing_key: Key | None = None

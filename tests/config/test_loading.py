@@ -511,6 +511,11 @@ def test_a_file_that_the_system_refuses_says_so(
     assert caught.value.faults[0].message == message
 
 
+def test_a_file_far_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leveret.config.loader.MAX_FILE_BYTES", 2**20)
+    assert fault_of("#" * 2**20 + "#") == "the file is larger than 1 MiB"
+
+
 def test_twenty_thousand_bindings_are_a_topology() -> None:
     lines = (f"  - orders[order.{n}.paid] -> billing" for n in range(20_000))
     text = "exchanges: {orders: topic}\nqueues: [billing]\nbindings:\n" + "\n".join(lines)
