@@ -102,6 +102,9 @@ class Consumers:
     # (receiver, tag) -> consumer, in line or blocked, in order of registration
     registered: dict[tuple[Receiver, str], Consumer] = field(factory=dict, init=False)
 
+    # consumers out of the line -> None, in the order in which they left it
+    _blocked: dict[Consumer, None] = field(factory=dict, init=False)
+
     def __len__(self) -> int:
         return len(self.registered)
 
@@ -116,6 +119,7 @@ class Consumers:
     def remove(self, consumer: Consumer) -> None:
         """Take a consumer out, in line or not."""
         del self.registered[consumer.receiver, consumer.tag]
+        self._blocked.pop(consumer, None)
         line = self._lines.get(-consumer.priority)
         if not consumer.blocked and line is not None:
             line.remove(consumer)
@@ -138,20 +142,25 @@ class Consumers:
                     line.rotate(-1)
                 return consumer
             consumer.blocked = True
+            self._blocked[consumer] = None
             line.popleft()
             if not line:
                 del self._lines[key]
         return None
 
     def unblock(self, consumers: Iterable[Consumer]) -> bool:
-        """Let those of the blocked that can take a message again re-enter; say whether any did."""
-        unblocked = False
-        for consumer in consumers:
-            if consumer.blocked and consumer.can_take():
-                consumer.blocked = False
-                self._enter(consumer)
-                unblocked = True
-        return unblocked
+        """Let those of the blocked that can take a message again re-enter; say whether any did.
+
+        They come in the order in which they were blocked, whatever order they are named in.
+        """
+        if not self._blocked:
+            return False
+        able = {c for c in consumers if c.blocked and c.can_take()}
+        for consumer in [c for c in self._blocked if c in able]:
+            del self._blocked[consumer]
+            consumer.blocked = False
+            self._enter(consumer)
+        return bool(able)
 
     def _enter(self, consumer: Consumer) -> None:
         line = self._lines.get(-consumer.priority)
@@ -165,5 +174,6 @@ class Consumers:
         assert all(line for line in self._lines.values()), "an empty line was kept"
         assert len(in_line) == len(set(map(id, in_line)))
         assert {id(c) for c in in_line} == {id(c) for c in self if not c.blocked}
+        assert {id(c) for c in self._blocked} == {id(c) for c in self if c.blocked}
         for key, line in self._lines.items():
             assert all(consumer.priority == -key for consumer in line)

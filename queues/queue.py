@@ -162,6 +162,7 @@ class Queue:
         if self._refuses and self._would_overflow(message):
             self._refused += 1
             if self.settings.overflow == "reject-publish-dlx":
+                self._next_position += 1
                 self._died["maxlen"] = self._died.get("maxlen", 0) + 1
                 self.host.message_died(self, message, "maxlen")
             return False
@@ -178,10 +179,11 @@ class Queue:
                 return True
         self.ready.push(entry)
         self.ready_bytes += message.size
-        if self._limited:
-            self._drop_head()
         if expires_at_ms is not None:
             self._may_expire = True
+        if self._limited:
+            self._drop_head()
+        if self._may_expire:
             self._expire()
         return True
 

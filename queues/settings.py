@@ -66,6 +66,18 @@ def _text(policy: FieldValue, argument: FieldValue) -> str | None:
     return None
 
 
+def _delivery_limit(
+    policy: Mapping[str, FieldValue], arguments: FieldTable, default: int | None
+) -> int | None:
+    """Return the smaller limit, but one that is off (negative) gives way to one that is not."""
+    values = (policy.get("delivery-limit"), arguments.get("x-delivery-limit"))
+    limits = [v for v in values if isinstance(v, int) and not isinstance(v, bool)]
+    if not limits:
+        return default
+    limit = max(limits) if min(limits) < 0 else min(limits)
+    return None if limit < 0 else limit
+
+
 def effective_settings(
     arguments: FieldTable,
     policy: Mapping[str, FieldValue] | None = None,
@@ -90,22 +102,26 @@ def effective_settings(
     kind = queue_type(arguments)
     known = known_arguments(kind, rules or QueueRules())
     max_priority = arguments.get("x-max-priority") if "x-max-priority" in known else None
-    limit = number("delivery-limit") if kind == "quorum" else None
-    if limit is None and kind == "quorum":
-        limit = default_delivery_limit
+    overflow = text("overflow") or "drop-head"
+    limit = None
+    if kind == "quorum":
+        # A quorum queue's policy goes before its argument here, and it has no reject-publish-dlx.
+        overflow = _text(arguments.get("x-overflow"), policy.get("overflow")) or "drop-head"
+        overflow = "drop-head" if overflow == "reject-publish-dlx" else overflow
+        limit = _delivery_limit(policy, arguments, default_delivery_limit)
     return QueueSettings(
         type=kind,
         message_ttl_ms=number("message-ttl"),
         expires_ms=number("expires"),
         max_length=number("max-length"),
         max_length_bytes=number("max-length-bytes"),
-        overflow=text("overflow") or "drop-head",
+        overflow=overflow,
         dead_letter_exchange=text("dead-letter-exchange"),
         dead_letter_routing_key=text("dead-letter-routing-key"),
         dead_letter_strategy=text("dead-letter-strategy") or "at-most-once",
         max_priority=max_priority if isinstance(max_priority, int) else None,
         single_active_consumer=arguments.get("x-single-active-consumer") is True,
-        delivery_limit=None if limit is not None and limit < 0 else limit,
+        delivery_limit=limit,
         consumer_timeout_ms=number("consumer-timeout"),
         delayed_retry_type=(kind == "quorum" and text("delayed-retry-type")) or "disabled",
         delayed_retry_min_ms=number("delayed-retry-min") or 0,

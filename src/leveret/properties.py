@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     import datetime
     import decimal
 
-__all__ = ["NO_PROPERTIES", "FieldTable", "FieldValue", "Properties"]
+__all__ = [
+    "NO_PROPERTIES",
+    "Byte",
+    "FieldTable",
+    "FieldValue",
+    "Long",
+    "Properties",
+    "Short",
+    "SizedInt",
+    "UnsignedByte",
+    "UnsignedInt",
+    "UnsignedShort",
+]
 
 #: A value in a headers or arguments table, as AMQP clients for Python represent it.
 FieldValue: TypeAlias = (
@@ -19,6 +31,52 @@ FieldValue: TypeAlias = (
     " | list[FieldValue] | dict[str, FieldValue] | None"
 )
 FieldTable: TypeAlias = Mapping[str, FieldValue]
+
+
+class SizedInt(int):
+    """An integer in a table that travels in another width than its value would get.
+
+    A plain int travels as `signedint` (32 bits), or as `long` (64 bits) where that is too small;
+    what a client sent in another width keeps it. `field_type` is RabbitMQ's name for the width.
+    """
+
+    field_type = ""
+
+
+class Byte(SizedInt):
+    """8 bits, signed."""
+
+    field_type = "byte"
+
+
+class UnsignedByte(SizedInt):
+    """8 bits, unsigned."""
+
+    field_type = "unsignedbyte"
+
+
+class Short(SizedInt):
+    """16 bits, signed."""
+
+    field_type = "short"
+
+
+class UnsignedShort(SizedInt):
+    """16 bits, unsigned."""
+
+    field_type = "unsignedshort"
+
+
+class UnsignedInt(SizedInt):
+    """32 bits, unsigned."""
+
+    field_type = "unsignedint"
+
+
+class Long(SizedInt):
+    """64 bits, signed."""
+
+    field_type = "long"
 
 
 @frozen(hash=False)

@@ -53,6 +53,17 @@ PREDECLARED_EXCHANGES = {
 }
 
 
+_TRANSIENT_QUEUES_DENIED = (
+    "Feature `transient_nonexcl_queues` is deprecated.\n"
+    "By default, this feature is not permitted anymore.\n"
+    "The feature will be removed from a future major RabbitMQ version, regardless of the"
+    " configuration; actual version to be determined.\n"
+    "To continue using this feature when it is not permitted by default, set the following"
+    " parameter in your configuration:\n"
+    '    "deprecated_features.permit.transient_nonexcl_queues = true"'
+)
+
+
 @define(eq=False)
 class VirtualHost:
     """One namespace. Its queues know it as their host."""
@@ -301,10 +312,7 @@ class VirtualHost:
         if queue_type(arguments) == "quorum":
             _check_quorum_properties(resource, durable, owner, auto_delete)
         if not (durable or owner is not None or self.broker.profile.transient_queues):
-            raise InternalError(
-                "Feature `transient_nonexcl_queues` is deprecated. Its use is not permitted;"
-                f" declare {resource} durable or exclusive"
-            )
+            raise InternalError(_TRANSIENT_QUEUES_DENIED)
         queue = Queue(
             name,
             self,

@@ -1,0 +1,194 @@
+"""Content headers, and a message kept in the bytes it came in.
+
+A header is decoded only when somebody needs a property: from publish to deliver it is a slice of
+what was received. Its flags word says whether a property is there that needs a look.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from struct import error as StructError
+from typing import TYPE_CHECKING, Any
+
+from leveret.errors import FrameSyntaxError
+from leveret.properties import NO_PROPERTIES, Properties
+from leveret.queues import AnyMessage
+from leveret.wire.fields import (
+    decode_short_string,
+    decode_table,
+    encode_short_string,
+    encode_table,
+)
+
+if TYPE_CHECKING:
+    from leveret.properties import FieldValue
+
+__all__ = ["WireMessage", "decode_properties", "encode_header"]
+
+#: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
+HEADER = Struct(">HHQH")
+
+_U64 = Struct(">Q")
+
+#: The properties in the order of their flags, highest bit first: name and type.
+_PROPERTIES = (
+    ("content_type", "shortstr"),
+    ("content_encoding", "shortstr"),
+    ("headers", "table"),
+    ("delivery_mode", "octet"),
+    ("priority", "octet"),
+    ("correlation_id", "shortstr"),
+    ("reply_to", "shortstr"),
+    ("expiration", "shortstr"),
+    ("message_id", "shortstr"),
+    ("timestamp", "timestamp"),
+    ("type", "shortstr"),
+    ("user_id", "shortstr"),
+    ("app_id", "shortstr"),
+    ("cluster_id", "shortstr"),
+)
+
+_FLAGS = {name: 1 << (15 - i) for i, (name, _) in enumerate(_PROPERTIES)}
+
+FLAG_HEADERS = _FLAGS["headers"]
+FLAG_DELIVERY_MODE = _FLAGS["delivery_mode"]
+FLAG_PRIORITY = _FLAGS["priority"]
+#: Properties that basic.publish checks.
+FLAGS_CHECKED = _FLAGS["expiration"] | _FLAGS["reply_to"] | _FLAGS["user_id"]
+
+
+def decode_properties(header: bytes) -> Properties:
+    """Return the properties of a content header's payload.
+
+    Raises:
+        FrameSyntaxError: they cannot be decoded.
+
+    """
+    flags = int.from_bytes(header[12:14], "big")
+    if not flags:
+        return NO_PROPERTIES
+    if flags & 3:
+        raise FrameSyntaxError("a content header with more than 14 properties")
+    at = HEADER.size
+    values: dict[str, Any] = {}
+    try:
+        for name, kind in _PROPERTIES:
+            if flags & _FLAGS[name]:
+                values[name], at = _decode(kind, header, at)
+    except (IndexError, StructError):
+        raise FrameSyntaxError("a content header cannot be decoded") from None
+    if at != len(header):
+        raise FrameSyntaxError("a content header with bytes left over")
+    return Properties(**values)
+
+
+def _decode(kind: str, data: bytes, at: int) -> tuple[FieldValue, int]:
+    match kind:
+        case "shortstr":
+            return decode_short_string(data, at)
+        case "octet":
+            return data[at], at + 1
+        case "table":
+            return decode_table(data, at)
+        case _:
+            return _U64.unpack_from(data, at)[0], at + 8
+
+
+def encode_header(properties: Properties, body_size: int) -> bytes:
+    """Return the payload of a content header.
+
+    Raises:
+        ValueError: a value does not fit its field.
+
+    """
+    flags = 0
+    parts = []
+    for name, kind in _PROPERTIES:
+        value = getattr(properties, name)
+        if value is None:
+            continue
+        flags |= _FLAGS[name]
+        match kind:
+            case "shortstr":
+                parts.append(encode_short_string(value))
+            case "octet":
+                parts.append(bytes((value,)))
+            case "table":
+                parts.append(encode_table(value))
+            case _:
+                parts.append(_U64.pack(value))
+    return HEADER.pack(60, 0, body_size, flags) + b"".join(parts)
+
+
+class WireMessage(AnyMessage):
+    """A message in the bytes it came in.
+
+    `address` is exchange and routing key as two short strings, as basic.publish and basic.deliver
+    both have them; `content` is its header frame and body frames as received on channel number
+    `channel`, or None where the body was large and is kept apart.
+    """
+
+    __slots__ = (
+        "_body",
+        "_properties",
+        "address",
+        "channel",
+        "content",
+        "died",
+        "exchange",
+        "expiration_ms",
+        "extra_keys",
+        "header",
+        "routing_key",
+        "size",
+    )
+
+    def __init__(
+        self,
+        exchange: str,
+        routing_key: str,
+        address: bytes,
+        channel: int,
+        header: bytes,
+        size: int,
+        content: bytes | None,
+        body: bytes | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.address = address
+        self.channel = channel
+        self.header = header
+        self.size = size
+        self.content = content
+        self._body = body
+        self._properties: Properties | None = None
+        self.expiration_ms: int | None = None
+        self.extra_keys: tuple[str, ...] = ()
+        self.died = False
+
+    @property
+    def properties(self) -> Properties:
+        """The properties, decoded when first asked for."""
+        properties = self._properties
+        if properties is None:
+            properties = self._properties = decode_properties(self.header)
+        return properties
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        body = self._body
+        if body is None:
+            assert self.content is not None
+            # header frame, then one body frame: 7 bytes before each payload, 1 behind
+            start = len(self.header) + 15
+            body = self.content[start : start + self.size]
+        return body
+
+    @property
+    def priority(self) -> int:
+        """The `priority` property; absent is 0 (S97)."""
+        if not self.header[12] & (FLAG_PRIORITY >> 8):
+            return 0
+        return self.properties.priority or 0
