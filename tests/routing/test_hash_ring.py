@@ -118,6 +118,7 @@ TestRingAgainstWeights = RingAgainstWeights.TestCase
 TestRingAgainstWeights.settings = settings(max_examples=20, deadline=None)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_every_key_has_one_node(key: str) -> None:
     ring = HashRing(points_per_weight=2)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leveret.errors import PreconditionFailed
@@ -129,6 +129,7 @@ def same(one: FieldValue, other: FieldValue) -> bool:
     return type(one) is type(other) and one == other
 
 
+@settings(deadline=None)
 @given(MODES, st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES) | st.none())
 def test_compiled_matching_agrees_with_the_rules_read_aloud(
     mode: str | None, arguments: dict[str, FieldValue], headers: dict[str, FieldValue] | None

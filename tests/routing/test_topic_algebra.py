@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leveret.routing import TopicPattern, TopicTrie
@@ -111,6 +111,7 @@ def refined(draw: st.DrawFn, pattern: TopicPattern) -> TopicPattern:
     return TopicPattern.parse(".".join(words))
 
 
+@settings(deadline=None)
 @given(LONGER_PATTERNS, st.data())
 def test_covering_agrees_with_the_product_of_automata(
     cover: TopicPattern, data: st.DataObject
@@ -119,6 +120,7 @@ def test_covering_agrees_with_the_product_of_automata(
     assert cover.covers(other) == covers_by_product(cover, other)
 
 
+@settings(deadline=None)
 @given(LONGER_PATTERNS, LONGER_PATTERNS, LONGER_PATTERNS)
 def test_covering_is_an_order_and_overlapping_follows_from_it(
     one: TopicPattern, two: TopicPattern, three: TopicPattern
@@ -135,6 +137,7 @@ def test_covering_is_an_order_and_overlapping_follows_from_it(
             assert one.overlaps(three)
 
 
+@settings(deadline=None)
 @given(LONGER_PATTERNS, LONGER_PATTERNS)
 def test_a_common_example_is_a_key_that_both_match(one: TopicPattern, two: TopicPattern) -> None:
     assert one.matches(one.example())
@@ -173,6 +176,7 @@ def test_adversarial_patterns_are_compared_at_once(cover: str, other: str, cover
     assert TopicPattern.parse(cover).overlaps(TopicPattern.parse(cover))
 
 
+@settings(deadline=None)
 @given(st.lists(LONGER_PATTERNS, max_size=6), LONGER_PATTERNS)
 def test_a_covering_pattern_is_found_for_every_key_of_what_it_covers(
     patterns: list[TopicPattern], other: TopicPattern

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leveret.routing import MAX_KEY_BYTES, PatternError, TopicPattern, TopicTrie, check_key
@@ -83,6 +83,7 @@ def test_s49_a_pattern_counts_its_hash_words(text: str, count: int) -> None:
     assert TopicPattern.parse(text).hash_count == count
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_a_pattern_prints_as_it_was_written(text: str) -> None:
     pattern = TopicPattern.parse(text)

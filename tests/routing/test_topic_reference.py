@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leveret.routing import TopicPattern, TopicTrie
@@ -73,6 +73,7 @@ PATTERNS = st.lists(WORDS, max_size=7).map(".".join)
 KEYS = st.lists(WORDS, max_size=9).map(".".join)
 
 
+@settings(deadline=None)
 @given(st.lists(PATTERNS, min_size=1, max_size=12), KEYS)
 def test_pattern_trie_and_reference_agree(patterns: list[str], key: str) -> None:
     trie: TopicTrie[str] = TopicTrie()
@@ -85,6 +86,7 @@ def test_pattern_trie_and_reference_agree(patterns: list[str], key: str) -> None
     assert {str(pattern) for pattern in trie.patterns_matching(key)} == expected
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_text_is_a_pattern_and_a_key(pattern: str, key: str) -> None:
     assert TopicPattern.parse(pattern).matches(key) == reference_matches(pattern, key)

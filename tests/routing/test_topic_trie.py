@@ -77,6 +77,7 @@ TestTrieAgainstASetOfPairs = TrieAgainstASetOfPairs.TestCase
 TestTrieAgainstASetOfPairs.settings = settings(max_examples=40, deadline=None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(PATTERNS, TARGETS), unique=True, max_size=30))
 def test_an_emptied_trie_keeps_no_node(pairs: list[tuple[TopicPattern, int]]) -> None:
     trie: TopicTrie[int] = TopicTrie()
