@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from leveret.config.resolve import describe, scalar_value
 from leveret.config.source import Source
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ def loads(
     # What reads and checks takes long to import, and a broker made by hand needs none of it.
     from leveret.config.assemble import assemble
     from leveret.config.nodes import MapNode, ScalarNode, compose
+    from leveret.config.resolve import describe, scalar_value
     from leveret.config.structure import structure
 
     source = Source(file, _decoded(text, file))
