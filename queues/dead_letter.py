@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from leveret.properties import Long
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -45,7 +47,7 @@ def _entry(message: AnyMessage, queue: str, reason: str, now_ms: int) -> dict[st
     if message.properties.expiration is not None:
         entry["original-expiration"] = message.properties.expiration
     return entry | {
-        "count": 1,
+        "count": Long(1),
         "reason": reason,
         "queue": queue,
         "time": datetime.datetime.fromtimestamp(now_ms // 1000, tz=datetime.UTC),
@@ -73,7 +75,7 @@ def _merge(
     for death in older:
         if death.get("queue") == entry["queue"] and death.get("reason") == entry["reason"]:
             count = death.get("count")
-            entry = death | {"count": count + 1 if isinstance(count, int) else 1}
+            entry = death | {"count": Long(count + 1 if isinstance(count, int) else 1)}
         else:
             others.append(death)
     return [entry, *others]

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, evolve, field
 
+from leveret.properties import NO_PROPERTIES, Long
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from leveret.properties import Properties
     from leveret.queues.consumers import Consumer
     from leveret.queues.queue import Queue
@@ -43,12 +47,21 @@ class AnyMessage:
             """The body of the message."""
             ...
 
+        @property
+        def is_plain(self) -> bool:
+            """Whether it has no property that publishing or routing by key needs to look at."""
+            ...
+
     @property
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
         return self.properties.priority or 0
 
-    def changed(self, **changes: Any) -> Message:
+    def changed(self, **changes: Any) -> AnyMessage:
+        """Return a copy with some of the fields of `Message` changed."""
+        return self.with_changes(changes)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> AnyMessage:
         """Return a copy with some of the fields of `Message` changed."""
         fields: dict[str, Any] = {
             "exchange": self.exchange,
@@ -59,11 +72,11 @@ class AnyMessage:
             "extra_keys": self.extra_keys,
             "died": self.died,
         }
-        return Message(**(fields | changes))
+        return Message(**(fields | dict(changes)))
 
-    def with_header(self, name: str, value: int) -> Message:
+    def with_header(self, name: str, value: int) -> AnyMessage:
         """Return a copy whose headers have `name` set to `value`."""
-        headers = {**(self.properties.headers or {}), name: value}
+        headers = {**(self.properties.headers or {}), name: Long(value)}
         return self.changed(properties=evolve(self.properties, headers=headers))
 
 
@@ -79,6 +92,11 @@ class Message(AnyMessage):
     extra_keys: tuple[str, ...] = ()
     died: bool = False
     size: int = field(default=Factory(lambda self: len(self.body), takes_self=True))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it has no properties at all."""
+        return self.properties is NO_PROPERTIES
 
 
 @define(eq=False, weakref_slot=False)

@@ -23,7 +23,7 @@ from leveret.queues.arguments import check_consumer_arguments
 if TYPE_CHECKING:
     from leveret.engine.callbacks import OnMessage
     from leveret.properties import FieldTable, Properties
-    from leveret.queues import Queue, QueuedMessage
+    from leveret.queues import AnyMessage, Queue, QueuedMessage
 
 __all__ = ["ConsumeMethods"]
 
@@ -46,6 +46,15 @@ class ConsumeMethods(TimeoutMethods):
                 consumer (S84).
 
         """
+        taken = self.take(queue, auto_ack)
+        if taken is None:
+            return None, None, None
+        tag, redelivered, message, count = taken
+        method = GetOk(tag, redelivered, message.exchange, message.routing_key, count)
+        return method, message.properties, message.body
+
+    def take(self, queue: str, auto_ack: bool = False) -> tuple[int, bool, AnyMessage, int] | None:
+        """Do as `basic_get`: delivery tag, redelivered, message, messages left; or None."""
         if self.closed:
             self.check_open()
         broker = self._host.broker
@@ -64,7 +73,7 @@ class ConsumeMethods(TimeoutMethods):
         if entry is None:
             if broker.work:
                 broker.settle()
-            return None, None, None
+            return None
         tag = self._next_tag
         self._next_tag = tag + 1
         if not auto_ack:
@@ -79,10 +88,7 @@ class ConsumeMethods(TimeoutMethods):
             message = message.with_header("x-delivery-count", entry.delivery_count)
         if broker.work:
             broker.settle()
-        method = GetOk(
-            tag, entry.redelivered, message.exchange, message.routing_key, len(found.ready)
-        )
-        return method, message.properties, message.body
+        return tag, entry.redelivered, message, len(found.ready)
 
     def _admit_get(self, name: str) -> Queue:
         name = self.expand_queue_name(name)

@@ -187,6 +187,18 @@ class WireMessage(AnyMessage):
         return body
 
     @property
+    def is_plain(self) -> bool:
+        """Whether publishing needs no look at its properties.
+
+        A headers table is plain where it has neither CC nor BCC; those are found by their bytes,
+        since decoding a table costs more than all the rest of a publish.
+        """
+        flags = int.from_bytes(self.header[12:14], "big")
+        if flags & FLAGS_CHECKED:
+            return False
+        return not (flags & FLAG_HEADERS and b"CC" in self.header)
+
+    @property
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
         if not self.header[12] & (FLAG_PRIORITY >> 8):
