@@ -13,6 +13,7 @@ Thus it visits a node at most once for each word, whatever the patterns.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from attrs import define, field
@@ -66,7 +67,8 @@ class _Node(dict[str, "_Node[T]"], Generic[T]):
             elif word == "#":
                 self.hash = child
             else:
-                self[word] = child
+                # One string for a word wherever it stands stays in the processor's cache.
+                self[sys.intern(word)] = child
         return child
 
     def drop_child(self, word: str) -> None:
