@@ -48,7 +48,7 @@ class Progress:
             self._bar = None
 
     def _start(self) -> None:
-        self._bar = progress.Progress(
+        bar = progress.Progress(
             progress.TextColumn("publishing"),
             progress.BarColumn(),
             progress.DownloadColumn(),
@@ -58,5 +58,6 @@ class Progress:
             # What goes to stdout stays there, also where only stderr is a terminal.
             redirect_stdout=False,
         )
-        self._task = self._bar.add_task("publishing", total=self.total_bytes)
-        self._bar.start()
+        self._task = bar.add_task("publishing", total=self.total_bytes)
+        bar.start()
+        self._bar = bar
