@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from leveret.cli import main
 from leveret.cli.fields import PROPERTY_NAMES
@@ -50,3 +52,20 @@ def test_the_synopsis_names_every_argument(command: str) -> None:
 @pytest.mark.parametrize("name", [*MESSAGE_FIELDS, *PROPERTY_NAMES])
 def test_every_field_and_property_of_a_message_is_documented(name: str) -> None:
     assert f"`{name}`" in _section("run")
+
+
+def test_the_json_shapes_are_those_that_the_command_prints(tmp_path: Path) -> None:
+    topology, messages = tmp_path / "t.yaml", tmp_path / "m.jsonl"
+    topology.write_text("queues: [q]\n", encoding="utf-8")
+    messages.write_text('{"exchange": "x"}\n{"exchange": ""}\n', encoding="utf-8")
+    arguments = ["run", str(topology), "--messages", str(messages), "--json", "--trace"]
+    printed = json.loads(CliRunner().invoke(main, arguments).stdout)
+    fault, report = map(
+        json.loads, re.findall(r"^```json\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    )
+    assert list(fault) == list(printed["faults"][0])
+    assert list(report) == list(printed)
+    assert list(report["queues"][0]) == list(printed["queues"][0])
+    assert list(report["unroutable_keys"][0]) == list(printed["unroutable_keys"][0])
+    route = PAGE[PAGE.index("A route (`leveret explain --json`)") :]
+    assert set(re.findall(r"`([a-z_]+)`", route)) >= set(printed["traces"][0]) - {"line"}
