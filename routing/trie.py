@@ -154,7 +154,8 @@ class TopicTrie(Generic[T]):
 
         The order depends only on what was inserted and removed, and in which order.
         """
-        found = [*self._literals.get(key, ())]
+        literals = self._literals
+        found = [*literals[key]] if key in literals else []
         sources = 1 if found else 0
         words = key.split(".") if key else []
         last = len(words)
@@ -163,9 +164,16 @@ class TopicTrie(Generic[T]):
         reached: dict[int, int] = {}  # id of a second `#` -> the first word it may take in
         while True:
             if (tail := node.hash) is not None:
-                if tail.hashes == 1 and not tail and tail.star is None and tail.hash is None:
-                    found += tail.targets
-                    sources += 1
+                if (
+                    tail.hashes == 1
+                    and tail.star is None
+                    and tail.hash is None
+                    and (not tail or tail.keys().isdisjoint(words))
+                ):
+                    # Most often nothing leads on from a `#`; this much is quickest done here.
+                    if tail.targets:
+                        found += tail.targets
+                        sources += 1
                 else:
                     sources += _take_in(tail, words, i, reached, waiting, found)
             if i < last:
@@ -185,7 +193,10 @@ class TopicTrie(Generic[T]):
                 found += node.targets
                 sources += 1
             if not waiting:
-                return found if sources < 2 else list(dict.fromkeys(found))
+                # Only two patterns can give one target twice, and most often they do not.
+                if sources < 2 or len(set(found)) == len(found):
+                    return found
+                return list(dict.fromkeys(found))
             node, i = waiting.pop()
 
     def items(self) -> Iterator[tuple[TopicPattern, T]]:
@@ -279,12 +290,10 @@ def _take_in(
             found += node.targets
             sources += 1
         star = node.star
-        if node or star is not None:
-            for j in range(i, stop):
-                if star is not None:
-                    waiting.append((star, j + 1))
-                if (child := node.get(words[j])) is not None:
-                    waiting.append((child, j + 1))
+        if star is not None:
+            waiting += [(star, j) for j in range(i + 1, stop + 1)]
+        if node:
+            waiting += [(node[words[j]], j + 1) for j in range(i, stop) if words[j] in node]
         node = node.hash
     return sources
 

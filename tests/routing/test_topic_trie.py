@@ -133,10 +133,20 @@ class CountedNode(_Node[str]):
     """A node that counts how often a word is looked up in any of its kind."""
 
     lookups = 0
+    words_of_key = 0
 
-    def get(self, word: str, default: object = None) -> _Node[str] | None:  # type: ignore[override]
+    def get(self, word: str, default: Any = None) -> Any:
         CountedNode.lookups += 1
-        return super().get(word)
+        return super().get(word, default)
+
+    def __contains__(self, word: object) -> bool:
+        CountedNode.lookups += 1
+        return super().__contains__(word)
+
+    def keys(self) -> Any:
+        # Asked for only to compare with all words of the key.
+        CountedNode.lookups += CountedNode.words_of_key
+        return super().keys()
 
 
 def lookups(trie: TopicTrie[str], key: str) -> int:
@@ -154,7 +164,7 @@ def lookups(trie: TopicTrie[str], key: str) -> int:
 
     counting: TopicTrie[str] = TopicTrie()
     counting._literals, counting._root = trie._literals, copy(trie._root)
-    CountedNode.lookups = 0
+    CountedNode.lookups, CountedNode.words_of_key = 0, key.count(".") + 1
     assert counting.match(key) == trie.match(key)
     return CountedNode.lookups
 
