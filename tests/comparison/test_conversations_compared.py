@@ -1,0 +1,66 @@
+"""Random conversations go the same way with leveret as with RabbitMQ 3.10.
+
+`LEVERET_COMPARISON_CONVERSATIONS` says how many (default 40); `LEVERET_COMPARISON_SEED`, a number,
+has others tried than the usual ones. A difference is reduced to a short script, which
+test_scripts_compared.py takes as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from judge.conversations import conversation
+from judge.reduce import reduce_steps
+
+if TYPE_CHECKING:
+    from judge.fixtures import Judge
+    from judge.run import Difference
+    from judge.steps import Step
+
+pytest_plugins = ["judge.fixtures"]
+
+CONVERSATIONS = int(os.environ.get("LEVERET_COMPARISON_CONVERSATIONS", "40"))
+SEED = os.environ.get("LEVERET_COMPARISON_SEED")
+STEPS = 60
+
+seeds = st.lists(st.integers(0, 2**32 - 1), min_size=STEPS, max_size=STEPS)
+
+
+def usual_or_chosen(test: Any) -> Any:
+    """Have Hypothesis draw the usual conversations, or those of the seed in the environment."""
+    return seed(int(SEED))(test) if SEED else test
+
+
+@usual_or_chosen
+@settings(
+    max_examples=CONVERSATIONS,
+    derandomize=not SEED,
+    database=None,
+    deadline=None,
+    # Reducing is left to reduce_steps, which knows steps.
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(seeds)
+def test_a_random_conversation_goes_the_same_way(judge: Judge, seeds: list[int]) -> None:
+    steps = conversation(seeds, STEPS)
+    difference = judge.difference(steps)
+    if difference is not None:
+        raise reduced(judge, difference)
+
+
+def reduced(judge: Judge, difference: Difference) -> Difference:
+    """Return the difference in the shortest conversation found that shows one."""
+    found = [difference]
+
+    def fails(steps: list[Step]) -> bool:
+        again = judge.difference(steps)
+        if again is not None:
+            found.append(again)
+        return again is not None
+
+    reduce_steps(difference.steps, fails)
+    return found[-1]
