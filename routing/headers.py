@@ -8,7 +8,8 @@ each header that the binding names, at most.
 2. Arguments beginning with `x-` name no header, unless `x-match` is `all-with-x` or
    `any-with-x`; `x-match` itself never does (S51).
 3. A void value asks for the header to be there, whatever its value (S52).
-4. Any other value must be equal, kind and all; see `leveret.routing.values` (S53).
+4. Any other value must be equal, kind and all; see `leveret.routing.values` (S53). RabbitMQ up to
+   3.12 took 1 and 1.0 for equal; 3.13 and later, which this follows, do not.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from leveret.errors import LeveretError
+
 __all__ = ["MAX_KEY_BYTES", "PatternError", "check_key", "key_bytes", "split_key"]
 
 #: A routing or binding key travels as AMQP's `shortstr`, whose length is one octet
@@ -11,7 +13,7 @@ __all__ = ["MAX_KEY_BYTES", "PatternError", "check_key", "key_bytes", "split_key
 MAX_KEY_BYTES: Final = 255
 
 
-class PatternError(ValueError):
+class PatternError(LeveretError, ValueError):
     """A routing or binding key that AMQP cannot carry; the message says what to do."""
 
 
