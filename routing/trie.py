@@ -93,8 +93,7 @@ class TopicTrie(Generic[T]):
 
     With w words in a pattern or key: `insert` and `remove` cost O(w). `match` costs O(w) for each
     way that wildcards lead the key through the trie, never more than O(w) for each node, and does
-    not depend on the number of patterns otherwise. A pair costs about 250 bytes
-    in a large trie.
+    not depend on the number of patterns otherwise. In a large trie a pair takes some 250 bytes.
 
     >>> trie = TopicTrie()
     >>> trie.insert(TopicPattern.parse("order.*"), "billing")

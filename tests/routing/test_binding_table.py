@@ -88,6 +88,7 @@ def test_an_argument_that_amqp_cannot_carry_is_refused() -> None:
 
 
 def test_s55_several_bindings_of_one_queue_are_kept_apart() -> None:
+    """S55 gives one copy to such a queue; that is the exchange's part, on top of this."""
     table = BindingTable()
     for key in ("a", "b", "c"):
         table.add(Binding("x", "q", key))
