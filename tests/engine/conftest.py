@@ -112,10 +112,11 @@ class Rig(Broker):
         for body in bodies:
             self.basic_publish("", queue, body, Properties(**properties))
 
-    def get(self, channel: Channel, queue: str, auto_ack: bool = False) -> Got:
-        """Take one message, which must be there."""
+    def try_get(self, channel: Channel, queue: str, auto_ack: bool = False) -> Got | None:
+        """Take one message, or None."""
         method, properties, body = channel.basic_get(queue, auto_ack)
-        assert method is not None, f"{queue} is empty"
+        if method is None:
+            return None
         assert properties is not None
         assert body is not None
         return Got(
@@ -128,14 +129,22 @@ class Rig(Broker):
             body.decode(),
         )
 
+    def get(self, channel: Channel, queue: str, auto_ack: bool = False) -> Got:
+        """Take one message, which must be there."""
+        got = self.try_get(channel, queue, auto_ack)
+        assert got is not None, f"{queue} is empty"
+        return got
+
     def take(self, channel: Channel, queue: str, count: int) -> list[int]:
         """Take messages without acknowledging them; return their delivery tags."""
         return [self.get(channel, queue).tag for _ in range(count)]
 
     def drained(self, queue: str) -> list[Got]:
         """Take out all that is ready, for good."""
-        channel = self.channel()
-        return [self.get(channel, queue, auto_ack=True) for _ in range(self.depth(queue))]
+        channel, taken = self.channel(), []
+        while (got := self.try_get(channel, queue, auto_ack=True)) is not None:
+            taken.append(got)
+        return taken
 
     def drain(self, queue: str) -> list[str]:
         """Take out all that is ready, for good; return bodies, a `*` where redelivered."""

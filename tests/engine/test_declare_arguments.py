@@ -207,7 +207,7 @@ def test_seen_live_what_is_refused_first(
 ) -> None:
     channel = old_broker.channel()
     with old_broker.refusing(channel, code, text, "queue.declare"):
-        channel.queue_declare(name, **properties, arguments=arguments)  # type: ignore[arg-type]
+        channel.queue_declare(name, **properties, arguments=arguments)
 
 
 @pytest.mark.parametrize("profile", ["3.10", "4.2"])
@@ -227,7 +227,7 @@ def test_what_a_quorum_queue_cannot_be(
     channel = broker.channel()
     text = f"invalid property '{what}' for queue 'q' in vhost '/'"
     with broker.refusing(channel, 406, text, "queue.declare"):
-        channel.queue_declare("q", **properties, arguments=QUORUM)  # type: ignore[arg-type]
+        channel.queue_declare("q", **properties, arguments=QUORUM)
 
 
 def test_s15_what_a_server_named_queue_is_refused_for_names_it(old_broker: Rig) -> None:
