@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-__all__ = ["QueueRules"]
+__all__ = ["RULES", "QueueRules"]
 
 
 @frozen
@@ -23,3 +23,29 @@ class QueueRules:
     #: Arguments that the types know beside those of 3.10, and that only this version knows.
     more_classic_arguments: frozenset[str] = frozenset()
     more_quorum_arguments: frozenset[str] = frozenset()
+
+
+_MORE_CLASSIC = frozenset({"x-consumer-timeout", "x-queue-leader-locator"})
+_MORE_QUORUM = frozenset({"x-consumer-timeout"})
+
+_V42 = QueueRules(more_classic_arguments=_MORE_CLASSIC, more_quorum_arguments=_MORE_QUORUM)
+
+#: Version -> its rules.
+RULES: dict[str, QueueRules] = {
+    "3.10": QueueRules(
+        runs_on_cancel=False, quorum_requeues_to_back=True, quorum_get_shows_zero=True
+    ),
+    "3.13": evolve(_V42, runs_on_cancel=False),
+    "4.2": _V42,
+    "4.3": evolve(
+        _V42,
+        nack_counts_delivery=False,
+        more_quorum_arguments=_MORE_QUORUM
+        | {
+            "x-max-priority",
+            "x-delayed-retry-type",
+            "x-delayed-retry-min",
+            "x-delayed-retry-max",
+        },
+    ),
+}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from attrs import evolve, field, frozen
 
 from leveret.queues.dead_letter import DeathRules
-from leveret.queues.rules import QueueRules
+from leveret.queues.rules import RULES, QueueRules
 
 __all__ = ["DEFAULT_PROFILE", "PROFILES", "Profile"]
 
@@ -47,13 +47,7 @@ class Profile:
     names_refused_permission: bool = True
 
 
-_MORE_CLASSIC = frozenset({"x-consumer-timeout", "x-queue-leader-locator"})
-_MORE_QUORUM = frozenset({"x-consumer-timeout"})
-
-_V42 = Profile(
-    version="4.2",
-    queues=QueueRules(more_classic_arguments=_MORE_CLASSIC, more_quorum_arguments=_MORE_QUORUM),
-)
+_V42 = Profile(version="4.2", queues=RULES["4.2"])
 _V313 = evolve(
     _V42,
     version="3.13",
@@ -62,15 +56,13 @@ _V313 = evolve(
     frame_min_bytes=4096,
     max_message_bytes=128 * _MIB,
     returns_direct_replies=True,
-    queues=evolve(_V42.queues, runs_on_cancel=False),
+    queues=RULES["3.13"],
 )
 _V310 = evolve(
     _V313,
     version="3.10",
     deaths=DeathRules(trusts_client=True, records_last=False, turns_older=True),
-    queues=QueueRules(
-        runs_on_cancel=False, quorum_requeues_to_back=True, quorum_get_shows_zero=True
-    ),
+    queues=RULES["3.10"],
     checks_delivery_mode=True,
     unknown_exchange_type_is_soft=False,
     names_refused_permission=False,
@@ -81,17 +73,7 @@ _V43 = evolve(
     transient_queues=False,
     global_qos=False,
     classic_consumer_timeout=False,
-    queues=QueueRules(
-        nack_counts_delivery=False,
-        more_classic_arguments=_MORE_CLASSIC,
-        more_quorum_arguments=_MORE_QUORUM
-        | {
-            "x-max-priority",
-            "x-delayed-retry-type",
-            "x-delayed-retry-min",
-            "x-delayed-retry-max",
-        },
-    ),
+    queues=RULES["4.3"],
     topic_hash_words=2,
 )
 
