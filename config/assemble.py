@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leveret.config.arguments import policy_definition
+from leveret.config.definitions_rest import definitions_rest, note_kept_objects
 from leveret.config.host import HostBuilder
 from leveret.config.host_bindings import HostBindings
 from leveret.config.model import (
@@ -71,6 +72,7 @@ def assemble(file: str, entry: TopologyEntry) -> Topology:
             for item in entry.expect or ()
             if (expectation := _expectation(item, builders["/"])) is not None
         ],
+        definitions=definitions_rest(entry.definitions),
     )
 
 
@@ -100,6 +102,7 @@ def _build_host(builder: HostBuilder, top: TopologyEntry, parts: list[HostEntry]
         builder.declare_queues(part.queues or {}, defaults)
     builder.expand_dead_letters()
     host = builder.host
+    note_kept_objects(top.definitions, builder)
     for part in parts:
         host.policies.update(_policies(part.policies or {}, builder))
         host.operator_policies.update(_policies(part.operator_policies or {}, builder))
@@ -169,6 +172,8 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
             for host, by_exchange in (entry.topic_permissions or {}).items()
         },
         entry.node.position,
+        password_hash=entry.password_hash,
+        hashing_algorithm=entry.hashing_algorithm,
     )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Count",
     "DeadLetterEntry",
     "DefaultsEntry",
+    "DefinitionsEntry",
     "Duration",
     "Entry",
     "ExchangeDefaults",
@@ -238,6 +239,8 @@ class UserEntry(Entry):
     CALLED = "a user"
 
     password: Text | None = None
+    password_hash: Text | None = None
+    hashing_algorithm: Text | None = None
     tags: list[Name] | None = None
     permissions: dict[Name, PermissionEntry] | None = None
     topic_permissions: dict[Name, dict[Name, TopicPermissionEntry]] | None = None
@@ -278,6 +281,17 @@ class ExpectEntry(Entry):
 
 
 @frozen(kw_only=True)
+class DefinitionsEntry(Entry):
+    """What RabbitMQ's definitions hold beside the rest of the file."""
+
+    CALLED = "'definitions'"
+
+    keep: Table | None = None
+    fields: Table | None = None
+    omit: Table | None = None
+
+
+@frozen(kw_only=True)
 class TopologyEntry(HostEntry):
     """A whole file; the sections of a virtual host at this level are those of "/"."""
 
@@ -288,3 +302,4 @@ class TopologyEntry(HostEntry):
     virtual_hosts: dict[Name, HostEntry] | None = None
     users: dict[Name, UserEntry] | None = None
     expect: list[ExpectEntry] | None = None
+    definitions: DefinitionsEntry | None = None

@@ -13,6 +13,7 @@ __all__ = [
     "COMPATIBILITIES",
     "DEFAULT_COMPATIBILITY",
     "BindingDeclaration",
+    "DefinitionsRest",
     "DestinationType",
     "ExchangeDeclaration",
     "Expectation",
@@ -135,6 +136,9 @@ class User:
     # virtual host -> exchange -> permission
     topic_permissions: dict[str, dict[str, TopicPermission]] = field(factory=dict)
     position: Position | None = field(default=None, eq=False)
+    #: As RabbitMQ's definitions have it, in base64, in place of a password; "" lets nobody in.
+    password_hash: str | None = field(default=None, repr=False)
+    hashing_algorithm: str | None = None
 
 
 @frozen
@@ -155,6 +159,18 @@ class Expectation:
 
 
 @frozen
+class DefinitionsRest:
+    """What RabbitMQ's definitions hold beside all else in a topology; `leveret export` adds it."""
+
+    # section -> objects that a topology cannot declare; other name -> value
+    keep: dict[str, FieldValue] = field(factory=dict)
+    # section -> for some of its objects, what names the object, and further fields
+    fields: dict[str, FieldValue] = field(factory=dict)
+    # section -> names of fields that are left out where they have their default, or "all"
+    omit: dict[str, FieldValue] = field(factory=dict)
+
+
+@frozen
 class Topology:
     """One topology file. The sections at its top level are those of the virtual host "/"."""
 
@@ -164,3 +180,4 @@ class Topology:
     virtual_hosts: dict[str, VirtualHost] = field(factory=dict)  # name -> virtual host
     users: dict[str, User] = field(factory=dict)  # name -> user
     expectations: list[Expectation] = field(factory=list)
+    definitions: DefinitionsRest = field(factory=DefinitionsRest)
