@@ -23,7 +23,7 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.package
 
 demo: $(VENV)/.package  ## publish the order system's messages and show where each went
 	$(BIN)/leveret run examples/orders/topology.yaml --messages examples/orders/messages.jsonl
-	$(BIN)/leveret explain examples/orders/topology.yaml orders order.created.eu
+	$(BIN)/leveret explain examples/orders/topology.yaml orders order.packed.eu
 
 test: $(VENV)/.dev  ## the whole test suite
 	$(BIN)/python -m pytest
@@ -33,7 +33,7 @@ check: $(VENV)/.dev $(VENV)/.bench  ## linters, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	if $(BIN)/python -m pip install --quiet pyright; then $(BIN)/pyright; else echo "pyright did not install: skipped"; fi
+	if $(BIN)/python -m pip install --quiet pyright; then $(BIN)/pyright --pythonpath $(BIN)/python; else echo "pyright did not install: skipped"; fi
 
 format: $(VENV)/.dev  ## rewrite the code in its canonical layout
 	$(BIN)/ruff check --fix .
@@ -43,4 +43,4 @@ bench: $(VENV)/.bench  ## measure in-process speed beside its peers
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

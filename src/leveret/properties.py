@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from attrs import frozen
-
-if TYPE_CHECKING:
-    import datetime
-    import decimal
 
 __all__ = [
     "NO_PROPERTIES",
@@ -27,8 +25,17 @@ __all__ = [
 
 #: A value in a headers or arguments table, as AMQP clients for Python represent it.
 FieldValue: TypeAlias = (
-    "bool | int | float | decimal.Decimal | str | bytes | bytearray | datetime.datetime"
-    " | list[FieldValue] | dict[str, FieldValue] | None"
+    bool
+    | int
+    | float
+    | decimal.Decimal
+    | str
+    | bytes
+    | bytearray
+    | datetime.datetime
+    | list["FieldValue"]
+    | dict[str, "FieldValue"]
+    | None
 )
 FieldTable: TypeAlias = Mapping[str, FieldValue]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from leveret.engine.methods import Deliver, Return
 
@@ -32,7 +32,10 @@ class Callbacks:
     """The listener of a channel that has none of its own: puts calls in the broker's outbox."""
 
     channel: Channel
-    _outbox: deque[Callable[[], object]] = field(init=False)
+    _outbox: deque[Callable[[], object]] = field(
+        default=Factory(lambda self: self.channel.connection.broker.outbox, takes_self=True),
+        init=False,
+    )
     # consumer tag -> callback
     on_message: dict[str, OnMessage] = field(factory=dict, init=False)
     #: For the consumer being subscribed, whose tag is not known before.
@@ -41,10 +44,6 @@ class Callbacks:
     on_confirm: list[OnConfirm] = field(factory=list, init=False)
     on_cancel: list[OnCancel] = field(factory=list, init=False)
     on_close: list[OnClose] = field(factory=list, init=False)
-
-    @_outbox.default
-    def _find_outbox(self) -> deque[Callable[[], object]]:
-        return self.channel.connection.broker.outbox
 
     def subscribed(self, consumer_tag: str) -> None:
         """Tie the callback given to basic_consume to the tag."""

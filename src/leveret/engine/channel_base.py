@@ -36,19 +36,18 @@ C = TypeVar("C", bound="ChannelBase")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_NOBODY = cast("ChannelListener", None)
-
 #: The longest name or routing key in bytes: an AMQP short string (AMQP 0-9-1 section 4.2.5.3).
 MAX_SHORT_STRING = 255
 
 
-@define(eq=False, init=False)
+@define(eq=False)
 class ChannelBase:
     """The state of a channel. `number` is its own within its connection."""
 
     connection: Connection
     number: int
-    listener: ChannelListener
+    _given_listener: ChannelListener | None = None
+    listener: ChannelListener = field(init=False)
     #: Why the channel is closed; empty while it is open.
     closed: str = field(default="", init=False)
     _host: VirtualHost = field(init=False)
@@ -79,17 +78,12 @@ class ChannelBase:
     # When the next check for consumers that do not acknowledge is due; None while none is.
     _timeout_check_ms: int | None = field(default=None, init=False)
 
-    def __init__(
-        self, connection: Connection, number: int, listener: ChannelListener | None = None
-    ) -> None:
-        # The callbacks need the channel and the channel its listener: one of them comes second.
-        self.__attrs_init__(connection, number, listener or _NOBODY)
-        self._host = connection.virtual_host
-        self._access = connection.access
-        self._now_ms = connection.broker.clock.now_ms
-        self._max_body_bytes = connection.broker.profile.max_message_bytes
-        if listener is None:
-            self.listener = Callbacks(cast("Channel", self))
+    def __attrs_post_init__(self) -> None:
+        self.listener = self._given_listener or Callbacks(cast("Channel", self))
+        self._host = self.connection.virtual_host
+        self._access = self.connection.access
+        self._now_ms = self.connection.broker.clock.now_ms
+        self._max_body_bytes = self.connection.broker.profile.max_message_bytes
 
     @property
     def is_open(self) -> bool:

@@ -12,7 +12,7 @@ import hmac
 import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 if TYPE_CHECKING:
     from leveret.engine.ports import Random
@@ -49,9 +49,13 @@ class Permission:
     configure: str = ".*"
     write: str = ".*"
     read: str = ".*"
-    _compiled: dict[Action, re.Pattern[str]] = field(init=False, eq=False, repr=False)
+    _compiled: dict[Action, re.Pattern[str]] = field(
+        default=Factory(lambda self: self._compile(), takes_self=True),
+        init=False,
+        eq=False,
+        repr=False,
+    )
 
-    @_compiled.default
     def _compile(self) -> dict[Action, re.Pattern[str]]:
         return {
             "configure": _pattern(self.configure),

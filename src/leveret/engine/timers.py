@@ -21,7 +21,9 @@ class Timers:
     """
 
     # (deadline in ms, number of creation) -> call
-    _calls: SortedDict[tuple[int, int], Callable[[], None]] = field(factory=SortedDict, init=False)
+    _calls: SortedDict[tuple[int, int], Callable[[], None]] = field(
+        factory=lambda: SortedDict(), init=False
+    )
     _created: int = field(default=0, init=False)
 
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> tuple[int, int]:

@@ -1,0 +1,555 @@
+"""One client's connection, without I/O: bytes in, calls to the engine; events in, bytes out.
+
+```
+receive(data) ─► frames ─► methods ─► engine ─► answers, deliveries ─► take_output()
+```
+
+The states are those of AMQP 0-9-1 section 2.2.4. The hot path is basic.publish with its content in
+one buffer: three frames met in a fixed order, taken as slices, nothing decoded.
+"""
+
+from __future__ import annotations
+
+import enum
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from leveret.errors import (
+    ChannelClosedByBroker,
+    ChannelError,
+    ConnectionClosedByBroker,
+    FrameError,
+    NotAllowed,
+    UnexpectedFrame,
+)
+from leveret.wire.channel import WireChannel, short_text
+from leveret.wire.content import WireMessage
+from leveret.wire.dispatch import HANDLERS
+from leveret.wire.fields import decode_short_string
+from leveret.wire.frames import (
+    FRAME_BODY,
+    FRAME_HEADER,
+    FRAME_HEADERS,
+    FRAME_HEARTBEAT,
+    FRAME_METHOD,
+    HEARTBEAT,
+    OVERHEAD,
+    PROTOCOL_HEADER,
+    method_frame,
+)
+from leveret.wire.handshake import authenticate, mechanisms, server_properties
+from leveret.wire.limits import Limits
+from leveret.wire.methods import MethodCall, decode_method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leveret.engine.broker import Broker
+    from leveret.engine.connection import Connection
+
+__all__ = ["ServerConnection", "State"]
+
+_PUBLISH = b"\x00\x3c\x00\x28"
+
+#: How many different (exchange, routing key) pairs a connection remembers decoded.
+_ADDRESSES_KEPT = 4096
+
+
+class State(enum.Enum):
+    """Where a connection stands."""
+
+    PROTOCOL_HEADER = enum.auto()
+    START = enum.auto()
+    TUNE = enum.auto()
+    OPEN = enum.auto()
+    RUNNING = enum.auto()
+    #: connection.close was sent; only connection.close-ok is awaited.
+    CLOSING = enum.auto()
+    CLOSED = enum.auto()
+
+
+class _Content:
+    """A basic.publish whose header and body come frame by frame."""
+
+    __slots__ = ("header", "method", "parts", "remaining", "size")
+
+    def __init__(self, method: bytes) -> None:
+        self.method = method
+        self.header: bytes | None = None
+        self.size = 0
+        self.remaining = 0
+        self.parts: list[bytes] = []
+
+
+class ServerConnection:
+    """The server's side of one connection.
+
+    `wake` is called with the connection when it has output after having had none. `loopback` says
+    that the client is on this machine (`guest` may then log in); `external_user` is the name in
+    its certificate. After each `receive`, and whenever `wake` says so, take the output; when
+    `finished` is True, close the transport behind it.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        wake: Callable[[ServerConnection], None],
+        *,
+        limits: Limits | None = None,
+        loopback: bool = True,
+        external_user: str | None = None,
+        anonymous: bool = False,
+        virtual_host: str | None = None,
+    ) -> None:
+        self.broker = broker
+        self.limits = limits or Limits()
+        self.state = State.PROTOCOL_HEADER
+        self.frame_max = self.limits.frame_max
+        self.heartbeat_s = 0
+        self.user = ""
+        self.client_properties: dict[str, Any] = {}
+        #: Why the client was sent away, for the log; empty while it was not.
+        self.reason = ""
+        self.unsent = 0
+        self.received = 0
+        self.engine: Connection | None = None
+        self.channels: dict[int, WireChannel] = {}
+        # Channels in confirm mode, whose confirms are written once a turn.
+        self.confirming: list[WireChannel] = []
+        self._wake = wake
+        self._loopback = loopback
+        self._external_user = external_user
+        self._anonymous = anonymous
+        self._virtual_host = virtual_host
+        self._rest = b""
+        self._out: list[bytes] = []
+        self._paused = False
+        self._frame_limit = self.limits.handshake_frame_max
+        # basic.publish's fields as received -> exchange, routing key, address, flags
+        self._addresses: dict[bytes, tuple[str, str, bytes, int]] = {}
+
+    # -- output
+
+    def write(self, data: bytes) -> None:
+        """Put bytes in line for the client."""
+        if not self._out:
+            self._wake(self)
+        self._out.append(data)
+        self.unsent += len(data)
+        if self.unsent > self.limits.output_high and not self._paused:
+            self._paused = True
+            for channel in self.channels.values():
+                if not channel.closing:
+                    channel.engine.pause()
+
+    def take_output(self) -> list[bytes]:
+        """Return what is to be written, in order, and forget it."""
+        out, self._out = self._out, []
+        return out
+
+    def output_drained(self, unsent: int = 0) -> None:
+        """Take note that the transport holds only `unsent` bytes any more."""
+        self.unsent = unsent
+        if self._paused and unsent <= self.limits.output_low:
+            self._paused = False
+            for channel in list(self.channels.values()):
+                if not channel.closing:
+                    channel.engine.resume()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the transport is to be closed once the output is written."""
+        return self.state is State.CLOSED
+
+    def heartbeat(self) -> None:
+        """Write a heartbeat, so that the client knows the connection lives."""
+        if self.state is State.RUNNING:
+            self.write(HEARTBEAT)
+
+    # -- the end
+
+    def lost(self) -> None:
+        """Take note that the transport is gone."""
+        self.state = State.CLOSED
+        if self.engine is not None:
+            self.engine.close()
+
+    def close(self, error: ConnectionClosedByBroker) -> None:
+        """Tell the client that the broker closes the connection, and why."""
+        if self.state in (State.CLOSING, State.CLOSED):
+            return
+        self.reason = str(error)
+        if self.state in (State.PROTOCOL_HEADER, State.START):
+            self._finish()
+            return
+        if self.engine is not None:
+            self.engine.terminate(error)
+        self.state = State.CLOSING
+        self.channels.clear()
+        self.confirming.clear()
+        self._send(
+            "connection.close",
+            reply_code=error.reply_code,
+            reply_text=short_text(error.reply_text),
+            class_id=error.class_id,
+            method_id=error.method_id,
+        )
+        self.broker.settle()
+
+    def _finish(self) -> None:
+        self.state = State.CLOSED
+        if not self._out:
+            self._wake(self)
+
+    def _send(self, name: str, **values: Any) -> None:
+        self.write(method_frame(0, name, **values))
+
+    # -- input
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the client and do what they say."""
+        self.received += len(data)
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        at = 0
+        if self.state is State.PROTOCOL_HEADER:
+            if len(data) < 8:
+                self._rest = data
+                return
+            self._protocol_header(data[:8])
+            at = 8
+        try:
+            at = self._frames(data, at)
+        except ConnectionClosedByBroker as error:
+            self.close(error)
+            return
+        if self.state is not State.CLOSED:
+            self._rest = data[at:] if at else data
+        for channel in self.confirming:
+            channel.engine.flush_confirms()
+
+    def _frames(self, data: bytes, at: int) -> int:
+        """Do what the whole frames in `data` say; return where the first partial one begins.
+
+        Measured: a publish costs a third of what it does when its frames go one by one through
+        the general way below.
+        """
+        end = len(data)
+        unpack = FRAME_HEADER.unpack_from
+        while end - at >= OVERHEAD and self.state is not State.CLOSED:
+            kind, number, size = unpack(data, at)
+            if size > self._frame_limit:
+                raise FrameError(f"frame of {size} bytes; the limit is {self._frame_limit}")
+            payload_end = at + 7 + size
+            if payload_end >= end:
+                break
+            if data[payload_end] != 0xCE:
+                raise FrameError(f"frame of type {kind} without its end marker")
+            if kind == FRAME_METHOD and data[at + 7 : at + 11] == _PUBLISH:
+                behind = self._publish(data, at + 11, payload_end, number, end)
+                if behind:
+                    at = behind
+                    continue
+            self._frame(kind, number, data[at + 7 : payload_end])
+            at = payload_end + 1
+        return at
+
+    def _publish(self, data: bytes, at: int, method_end: int, number: int, end: int) -> int:
+        """Publish, where the whole content is in the buffer in one body frame or none.
+
+        Returns the offset behind it; 0 where it is to go the general way.
+        """
+        channel = self.channels.get(number)
+        header_at = method_end + 8
+        if channel is None or channel.closing or channel.content or header_at + 14 > end:
+            return 0
+        unpack = FRAME_HEADER.unpack_from
+        kind, header_number, header_size = unpack(data, method_end + 1)
+        body_at: int = header_at + header_size + 1
+        if kind != FRAME_HEADERS or header_number != number or body_at > end:
+            return 0
+        size = int.from_bytes(data[header_at + 4 : header_at + 12], "big")
+        behind = body_at
+        if size:
+            behind = body_at + size + OVERHEAD
+            if behind > end:
+                return 0
+            kind, body_number, body_size = unpack(data, body_at)
+            if kind != FRAME_BODY or body_number != number or body_size != size:
+                return 0
+        if data[body_at - 1] != 0xCE or data[behind - 1] != 0xCE:
+            return 0
+        fields = data[at:method_end]
+        address = self._addresses.get(fields) or self._learn_address(fields)
+        message = WireMessage(
+            address[0],
+            address[1],
+            address[2],
+            number,
+            data[header_at : body_at - 1],
+            size,
+            data[method_end + 1 : behind],
+        )
+        self._do_publish(channel, message, address[3])
+        return behind
+
+    def _learn_address(self, fields: bytes) -> tuple[str, str, bytes, int]:
+        """Decode basic.publish's fields behind its ids, and remember them."""
+        try:
+            exchange, at = decode_short_string(fields, 2)
+            routing_key, at = decode_short_string(fields, at)
+            flags = fields[at]
+        except IndexError:
+            raise FrameError("basic.publish cannot be decoded").at(
+                60, 40, "basic.publish"
+            ) from None
+        if len(self._addresses) >= _ADDRESSES_KEPT:
+            self._addresses.clear()
+        known = self._addresses[fields] = (exchange, routing_key, fields[2:at], flags)
+        return known
+
+    def _do_publish(self, channel: WireChannel, message: WireMessage, flags: int) -> None:
+        with suppress(ChannelClosedByBroker):  # the channel's listener told the client
+            channel.engine.publish(message, bool(flags & 1), bool(flags & 2))
+
+    # -- frames, the general way
+
+    def _frame(self, kind: int, number: int, payload: bytes) -> None:
+        if kind == FRAME_HEARTBEAT:
+            return
+        if kind not in (FRAME_METHOD, FRAME_HEADERS, FRAME_BODY):
+            raise FrameError(f"unknown frame type {kind}")
+        if number == 0:
+            if kind != FRAME_METHOD:
+                raise UnexpectedFrame("content on channel 0")
+            self._connection_method(decode_method(payload))
+        elif self.state is State.RUNNING:
+            self._channel_frame(kind, number, payload)
+        elif self.state is not State.CLOSING:
+            raise UnexpectedFrame("a channel's frame before the connection is open")
+
+    def _channel_frame(self, kind: int, number: int, payload: bytes) -> None:
+        channel = self.channels.get(number)
+        if channel is None:
+            call = decode_method(payload) if kind == FRAME_METHOD else None
+            if call is None or call.name != "channel.open":
+                name = call.name if call else "content"
+                if name == "channel.close-ok":
+                    return
+                raise ChannelError("expected 'channel.open'").at(*_ids(call), name)
+            self._open_channel(number)
+        elif channel.closing:
+            self._closing_channel_frame(channel, kind, payload)
+        elif kind == FRAME_METHOD:
+            self._channel_method(channel, payload)
+        elif kind == FRAME_HEADERS:
+            self._content_header(channel, payload)
+        else:
+            self._content_body(channel, payload)
+
+    def _closing_channel_frame(self, channel: WireChannel, kind: int, payload: bytes) -> None:
+        """Drop what was sent before the client knew that its channel is closed (S123)."""
+        if kind != FRAME_METHOD:
+            return
+        if payload[:4] == b"\x00\x14\x00\x29":  # close-ok
+            del self.channels[channel.number]
+        elif payload[:4] == b"\x00\x14\x00\x28":  # both sides close at once
+            channel.send("channel.close-ok")
+
+    def _open_channel(self, number: int) -> None:
+        assert self.engine is not None
+        if len(self.channels) >= self.limits.channel_max or number > self.limits.channel_max:
+            raise NotAllowed(
+                f"number of channels opened ({len(self.channels)}) has reached the negotiated"
+                f" channel_max ({self.limits.channel_max})"
+            ).at(20, 10, "channel.open")
+        channel = WireChannel(self, number)
+        channel.engine = self.engine.channel(number, channel)
+        channel.engine.coalesce_confirms = True
+        if self._paused:
+            channel.engine.pause()
+        self.channels[number] = channel
+        channel.send("channel.open-ok")
+
+    def _channel_method(self, channel: WireChannel, payload: bytes) -> None:
+        if channel.content is not None:
+            raise UnexpectedFrame(
+                "expected content header for class 60, got non content header frame instead"
+                if channel.content.header is None
+                else "expected content body, got non content body frame instead"
+            )
+        if payload[:4] == _PUBLISH:
+            channel.content = _Content(payload[4:])
+            return
+        call = decode_method(payload)
+        handler = HANDLERS.get(call.name)
+        if handler is None:
+            if call.name == "channel.open":
+                raise ChannelError("second 'channel.open' seen").at(20, 10, call.name)
+            raise UnexpectedFrame(f"{call.name} is not for a server").at(*_ids(call), call.name)
+        with suppress(ChannelClosedByBroker):  # the channel's listener told the client
+            handler(channel, call)
+
+    def _content_header(self, channel: WireChannel, payload: bytes) -> None:
+        content = channel.content
+        if content is None or content.header is not None:
+            raise UnexpectedFrame("expected method frame, got content header frame instead")
+        if len(payload) < 14:
+            raise FrameError("a content header of less than 14 bytes")
+        content.header = payload
+        content.size = content.remaining = int.from_bytes(payload[4:12], "big")
+        self._content_complete(channel, content)
+
+    def _content_body(self, channel: WireChannel, payload: bytes) -> None:
+        content = channel.content
+        if content is None or content.header is None:
+            raise UnexpectedFrame("expected method frame, got content body frame instead")
+        content.remaining -= len(payload)
+        if content.remaining < 0:
+            raise FrameError("a body of more bytes than its header says")
+        # A body over the limit is refused when it is complete; until then it is not kept.
+        if content.size <= self.broker.profile.max_message_bytes:
+            content.parts.append(payload)
+        self._content_complete(channel, content)
+
+    def _content_complete(self, channel: WireChannel, content: _Content) -> None:
+        if content.remaining or content.header is None:
+            return
+        channel.content = None
+        fields = content.method
+        exchange, routing_key, address, flags = self._addresses.get(fields) or self._learn_address(
+            fields
+        )
+        body = content.parts[0] if len(content.parts) == 1 else b"".join(content.parts)
+        message = WireMessage(
+            exchange,
+            routing_key,
+            address,
+            channel.number,
+            content.header,
+            content.size,
+            None,
+            body,
+        )
+        self._do_publish(channel, message, flags)
+
+    # -- the connection's own methods
+
+    def _protocol_header(self, header: bytes) -> None:
+        if header != PROTOCOL_HEADER:
+            self.reason = f"bad protocol header {header!r}"
+            self.write(PROTOCOL_HEADER)
+            self._finish()
+            return
+        self.state = State.START
+        self._send(
+            "connection.start",
+            version_major=0,
+            version_minor=9,
+            server_properties=server_properties(self.broker),
+            mechanisms=mechanisms(
+                external=self._external_user is not None, anonymous=self._anonymous
+            ).encode(),
+            locales=b"en_US",
+        )
+
+    def _connection_method(self, call: MethodCall) -> None:
+        name = call.name
+        if name == "connection.close":
+            self._client_closes()
+        elif name == "connection.close-ok":
+            self._finish()
+        elif self.state is State.CLOSING:
+            pass  # the client did not know yet
+        elif name == "connection.start-ok" and self.state is State.START:
+            self._start_ok(call)
+        elif name == "connection.tune-ok" and self.state is State.TUNE:
+            self._tune_ok(call)
+        elif name == "connection.open" and self.state is State.OPEN:
+            self._open(call)
+        elif name == "connection.update-secret" and self.state is State.RUNNING:
+            self._send("connection.update-secret-ok")
+        elif name.startswith("connection."):
+            raise UnexpectedFrame(f"{name} in state {self.state.name.lower()}").at(
+                *_ids(call), name
+            )
+        else:
+            raise UnexpectedFrame(f"{name} on channel 0").at(*_ids(call), name)
+
+    def _client_closes(self) -> None:
+        if self.engine is not None:
+            self.engine.close()
+        self.channels.clear()
+        self.confirming.clear()
+        self._send("connection.close-ok")
+        self._finish()
+
+    def _start_ok(self, call: MethodCall) -> None:
+        self.client_properties = call.client_properties
+        mechanism = call.mechanism
+        user = authenticate(
+            self.broker, mechanism, call.response, external_user=self._external_user
+        )
+        if user == "guest" and not self._loopback:
+            user = None
+            self.reason = "user 'guest' can only connect via localhost"
+        if user is None:
+            self._refuse_login(mechanism)
+            return
+        self.user = user
+        self.state = State.TUNE
+        self._frame_limit = self.limits.frame_max + OVERHEAD
+        self._send(
+            "connection.tune",
+            channel_max=self.limits.channel_max,
+            frame_max=self.limits.frame_max,
+            heartbeat=self.limits.heartbeat_s,
+        )
+
+    def _refuse_login(self, mechanism: str) -> None:
+        """Send a client away whose login is refused, with the reason where it reads one (S120)."""
+        self.reason = self.reason or f"login refused using mechanism {mechanism}"
+        capabilities = self.client_properties.get("capabilities")
+        if isinstance(capabilities, dict) and capabilities.get("authentication_failure_close"):
+            self._send(
+                "connection.close",
+                reply_code=403,
+                reply_text="ACCESS_REFUSED - Login was refused using authentication mechanism"
+                f" {mechanism}. For details see the broker logfile.",
+            )
+            self.state = State.CLOSING
+        else:
+            self._finish()
+
+    def _tune_ok(self, call: MethodCall) -> None:
+        floor = self.broker.profile.frame_min_bytes
+        frame_max = call.frame_max
+        if frame_max and frame_max < floor:
+            raise NotAllowed(
+                f"negotiated frame_max = {frame_max} is lower than the minimum allowed value"
+                f" ({floor})"
+            ).at(10, 31, "connection.tune-ok")
+        if frame_max == 0 or frame_max > self.limits.frame_max:
+            raise NotAllowed(
+                f"negotiated frame_max = {frame_max} is greater than the maximum allowed value"
+                f" ({self.limits.frame_max})"
+            ).at(10, 31, "connection.tune-ok")
+        self.frame_max = frame_max
+        # RabbitMQ tolerates a frame up to 8 bytes over the limit (S122).
+        self._frame_limit = frame_max + OVERHEAD
+        self.heartbeat_s = call.heartbeat
+        self.state = State.OPEN
+
+    def _open(self, call: MethodCall) -> None:
+        self.engine = self.broker.connect(self._virtual_host or call.virtual_host, self.user)
+        capabilities = self.client_properties.get("capabilities")
+        self.engine.cancel_notify = bool(
+            isinstance(capabilities, dict) and capabilities.get("consumer_cancel_notify")
+        )
+        self.state = State.RUNNING
+        self._send("connection.open-ok")
+
+
+def _ids(call: MethodCall | None) -> tuple[int, int]:
+    return (call.spec.class_id, call.spec.method_id) if call else (0, 0)
