@@ -62,6 +62,12 @@ class ExchangeTypes:
             raise TypeError(f"{cls!r} is not a subclass of leveret.exchanges.Exchange with a type")
         self._classes[cls.type] = cls
 
+    def copy(self) -> ExchangeTypes:
+        """Return a registry of the same types, changed without changing this one."""
+        twin = ExchangeTypes()
+        twin._classes = dict(self._classes)
+        return twin
+
     def load_entry_points(self) -> Self:
         """Register the types that installed packages name; return the registry.
 

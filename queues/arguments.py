@@ -280,7 +280,7 @@ def _described(arguments: FieldTable, name: str) -> str:
 
 def _type_class(value: FieldValue) -> str:
     kind = erlang_type(value)
-    return "int" if kind in ("signedint", "long") else kind
+    return "int" if isinstance(value, int) and kind != "bool" else kind
 
 
 def _same(name: str, current: FieldTable, received: FieldTable) -> bool:

@@ -29,24 +29,23 @@ class DeathRules:
 
     `trusts_client`: an `x-death` header that a client sent in is counted on (S107).
     `records_last`: `x-last-death-*` headers are written (S105).
-    `turns_older`: with two or more older deaths, those come out in reverse order (3.10).
+    `old_layout`: the order of fields and of older deaths is that of 3.10.
     """
 
     trusts_client: bool = False
     records_last: bool = True
-    turns_older: bool = False
+    old_layout: bool = False
 
 
-def _entry(message: AnyMessage, queue: str, reason: str, now_ms: int) -> dict[str, FieldValue]:
+def _entry(
+    message: AnyMessage, queue: str, reason: str, now_ms: int, rules: DeathRules
+) -> dict[str, FieldValue]:
     headers = message.properties.headers or {}
     carbon_copies = headers.get("CC")
     keys: list[FieldValue] = [message.routing_key]
     if isinstance(carbon_copies, list):
         keys += [key for key in carbon_copies if isinstance(key, str)]
-    entry: dict[str, FieldValue] = {}
-    if message.properties.expiration is not None:
-        entry["original-expiration"] = message.properties.expiration
-    return entry | {
+    entry: dict[str, FieldValue] = {
         "count": Long(1),
         "reason": reason,
         "queue": queue,
@@ -54,6 +53,10 @@ def _entry(message: AnyMessage, queue: str, reason: str, now_ms: int) -> dict[st
         "exchange": message.exchange,
         "routing-keys": keys,
     }
+    if message.properties.expiration is None:
+        return entry
+    expiration: dict[str, FieldValue] = {"original-expiration": message.properties.expiration}
+    return entry | expiration if rules.old_layout else expiration | entry
 
 
 def _older_deaths(message: AnyMessage, rules: DeathRules) -> list[dict[str, FieldValue]] | None:
@@ -69,7 +72,8 @@ def _older_deaths(message: AnyMessage, rules: DeathRules) -> list[dict[str, Fiel
 def _merge(
     entry: dict[str, FieldValue], older: list[dict[str, FieldValue]], rules: DeathRules
 ) -> list[FieldValue]:
-    if rules.turns_older and len(older) > 1:
+    """Return the deaths with the new one counted in, most recent first."""
+    if rules.old_layout and len(older) > 1:
         older = older[::-1]
     others: list[FieldValue] = []
     for death in older:
@@ -78,7 +82,7 @@ def _merge(
             entry = death | {"count": Long(count + 1 if isinstance(count, int) else 1)}
         else:
             others.append(death)
-    return [entry, *others]
+    return [dict(sorted(entry.items())) if rules.old_layout else entry, *others]
 
 
 def record_death(
@@ -89,14 +93,14 @@ def record_death(
     Its `expiration` is gone, so that it does not expire again where it lands (S106).
     """
     headers: dict[str, FieldValue] = dict(message.properties.headers or {})
-    entry = _entry(message, queue, reason, now_ms)
+    entry = _entry(message, queue, reason, now_ms, rules)
     older = _older_deaths(message, rules)
     names: dict[str, FieldValue] = {"reason": reason, "queue": queue, "exchange": message.exchange}
     if older is None:
         headers |= {f"x-first-death-{key}": value for key, value in names.items()}
     if rules.records_last:
         headers |= {f"x-last-death-{key}": value for key, value in names.items()}
-    headers["x-death"] = _merge(entry, older or [], rules)
+    headers["x-death"] = [entry] if older is None else _merge(entry, older, rules)
     properties = evolve(message.properties, headers=headers, expiration=None)
     return message.changed(properties=properties, expiration_ms=None, died=True)
 

@@ -116,3 +116,7 @@ class QueuedMessage:
     # Who holds it while it is unacknowledged; None for basic.get.
     consumer: Consumer | None = None
     delivered_at_ms: int = 0
+
+    def is_due(self, now_ms: int) -> bool:
+        """Say whether its time to live is over."""
+        return self.expires_at_ms is not None and self.expires_at_ms <= now_ms

@@ -231,6 +231,9 @@ class Queue:
         if not self._may_expire:
             return
         now_ms = self.host.now_ms()
+        if self.settings.type == "quorum" and isinstance(self.ready, PriorityReady):
+            self._expire_by_priority(self.ready, now_ms)
+            return
         while (head := self.ready.peek()) is not None:
             if head.expires_at_ms is None:
                 return
@@ -239,6 +242,17 @@ class Queue:
                 return
             self._kill_head("expired")
         self._may_expire = False
+
+    def _expire_by_priority(self, ready: PriorityReady, now_ms: int) -> None:
+        """Let go of what is due at the head of each priority, as quorum queues do (S99)."""
+        while due := [h for h in ready.heads() if h.is_due(now_ms)]:
+            for head in due:
+                ready.pop_head(head)
+                self.ready_bytes -= head.message.size
+                self._kill(head, "expired")
+        deadlines = [h.expires_at_ms for h in ready.heads() if h.expires_at_ms is not None]
+        if deadlines:
+            self._expire_at(min(deadlines))
 
     def _expire_at(self, deadline_ms: int) -> None:
         if self._expiry_timer_ms is None or deadline_ms < self._expiry_timer_ms:

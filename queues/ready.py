@@ -161,6 +161,19 @@ class PriorityReady:
         """Return the head, or None."""
         return self._lanes.peekitem(0)[1].peek() if self._size else None
 
+    def heads(self) -> list[QueuedMessage]:
+        """Return the first message of each priority, highest first."""
+        return [head for lane in self._lanes.values() if (head := lane.peek()) is not None]
+
+    def pop_head(self, head: QueuedMessage) -> None:
+        """Remove one of the `heads`."""
+        key = -min(head.message.priority, self.max_priority)
+        lane = self._lanes[key]
+        lane.pop()
+        self._size -= 1
+        if not lane:
+            del self._lanes[key]
+
     def clear(self) -> None:
         """Forget all messages."""
         self._lanes.clear()

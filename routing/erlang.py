@@ -7,6 +7,7 @@ import decimal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from leveret.properties import SizedInt
 from leveret.routing.values import decimal_parts, timestamp_seconds
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def erlang_type(value: FieldValue) -> str:
             return "void"
         case bool():
             return "bool"
+        case SizedInt():
+            return value.field_type
         case int():
             return "signedint" if -(1 << 31) <= value < 1 << 31 else "long"
         case float():
@@ -85,6 +88,8 @@ def erlang_term(value: FieldValue) -> str:
                 f"{{{erlang_term(k)},{erlang_type(v)},{erlang_term(v)}}}" for k, v in value.items()
             )
             return "[" + ",".join(fields) + "]"
+        case SizedInt():
+            return str(int(value))
         case _:
             return repr(value)
 

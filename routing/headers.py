@@ -112,8 +112,6 @@ class HeadersMatch:
 
 
 def _mode(value: FieldValue) -> XMatch:
-    if isinstance(value, (bytes, bytearray)):
-        value = value.decode("utf-8", "surrogateescape")
     if not isinstance(value, str):
         raise PreconditionFailed(
             f"Invalid x-match field type {erlang_type(value)} (value {erlang_term(value)}); "

@@ -50,7 +50,6 @@ CASES: list[
         [{"a": datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)}],
         [{"a": datetime.datetime(2024, 1, 2)}, {"a": "2024-01-01"}],
     ),
-    ("S53", {"x-match": b"any", "a": 1}, [{"a": 1}], [None]),
 ]
 
 

@@ -166,14 +166,14 @@ class ConsumeMethods(TimeoutMethods):
         if self._reply_consumer is not None:
             raise PreconditionFailed("reply consumer already set")
         replies = self._host.broker.replies
-        consumer = ReplyConsumer(tag, replies.new_address(), self.listener, self._take_tag)
+        consumer = ReplyConsumer(tag, replies.new_address(), self._replied)
         self._reply_consumer = consumer
         replies.add(consumer)
         self.listener.subscribed(tag)
 
-    def _take_tag(self) -> int:
-        self._next_tag += 1
-        return self._next_tag - 1
+    def _replied(self, tag: str, message: AnyMessage) -> None:
+        """Hand a reply on. It shows the next delivery tag and does not use it up (seen live)."""
+        self.listener.delivered(tag, self._next_tag, False, message)
 
     def _consume(
         self, name: str, tag: str, auto_ack: bool, exclusive: bool, arguments: FieldTable

@@ -87,9 +87,7 @@ class DeadLetters:
         dead = _readdress(dead, exchange.name, settings.dead_letter_routing_key)
         keys = (dead.routing_key, *dead.extra_keys)
         targets = host.router.route_keys(exchange.name, keys, dead.properties)
-        if not targets and not exchange.name:
-            return host.broker.replies.deliver(dead)
-        taken = False
+        taken = not exchange.name and host.broker.replies.deliver(dead)
         for target in targets:
             if is_cycle(dead, reason, target.name):
                 self._report_cycle(dead, target.name)

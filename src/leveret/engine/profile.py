@@ -39,6 +39,8 @@ class Profile:
     topic_hash_words: int | None = None
     #: A mandatory direct reply is returned: it reached no queue, delivered or not (S119).
     returns_direct_replies: bool = False
+    #: Binding the pseudo-queue of direct reply-to is refused as such (S118).
+    reply_queues_are_volatile: bool = True
     #: An unknown exchange type closes the channel with 406, not the connection with 503 (S14).
     unknown_exchange_type_is_soft: bool = True
     #: A `delivery_mode` property that is neither 1 nor 2 is refused.
@@ -56,12 +58,13 @@ _V313 = evolve(
     frame_min_bytes=4096,
     max_message_bytes=128 * _MIB,
     returns_direct_replies=True,
+    reply_queues_are_volatile=False,
     queues=RULES["3.13"],
 )
 _V310 = evolve(
     _V313,
     version="3.10",
-    deaths=DeathRules(trusts_client=True, records_last=False, turns_older=True),
+    deaths=DeathRules(trusts_client=True, records_last=False, old_layout=True),
     queues=RULES["3.10"],
     checks_delivery_mode=True,
     unknown_exchange_type_is_soft=False,

@@ -114,6 +114,8 @@ class PublishMethods(ChannelBase):
                 properties = message.properties
                 message = self._checked(message, properties)
                 targets = host.router.route(exchange, message.routing_key, properties)
+                if message.extra_keys and not exchange:
+                    broker.replies.deliver(message)
             host.published[exchange] += 1
             if self._publish_seq or self._tx is not None or not targets:
                 self._publish_answered(message, targets, mandatory)
@@ -128,13 +130,15 @@ class PublishMethods(ChannelBase):
     def _publish_answered(
         self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool
     ) -> None:
+        if not (message.exchange or targets or message.extra_keys):
+            self._host.broker.replies.deliver(message)
         if self._tx is not None:
             self._tx.publishes.append((message, targets, mandatory))
         else:
             self.deliver_to(message, targets, mandatory)
 
-    def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> None:
-        """Hand a message to its queues, and answer the publisher where it asked."""
+    def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> bool:
+        """Hand a message to its queues, and answer the publisher; say whether all took it."""
         taken = True
         for queue in targets:
             if not queue.publish(message):
@@ -146,6 +150,7 @@ class PublishMethods(ChannelBase):
             self._publish_seq += 1
             if not self.coalesce_confirms:
                 self.flush_confirms()
+        return taken
 
     def _admit(self, exchange: str, routing_key: str) -> None:
         """Check what a publish to an exchange needs; remember it where no key matters."""
@@ -196,11 +201,9 @@ class PublishMethods(ChannelBase):
             raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
 
     def _unroutable(self, message: AnyMessage, mandatory: bool) -> None:
-        """Drop or return a message that reached no queue; replies go straight to who waits."""
+        """Drop or return a message that reached no queue; a direct reply needs none (S119)."""
         host = self._host
-        replies = host.broker.replies
-        if not message.exchange and replies.is_address(message.routing_key):
-            replies.deliver(message)
+        if not message.exchange and host.broker.replies.is_address(message.routing_key):
             if not host.broker.profile.returns_direct_replies:
                 return
         else:

@@ -14,7 +14,6 @@ from attrs import define, field
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leveret.engine.ports import ChannelListener
     from leveret.engine.ports import Random as RandomSource
     from leveret.queues import AnyMessage
 
@@ -30,12 +29,7 @@ class ReplyConsumer:
 
     tag: str
     address: str
-    listener: ChannelListener
-    next_tag: Callable[[], int]
-
-    def deliver(self, message: AnyMessage) -> None:
-        """Hand over a reply."""
-        self.listener.delivered(self.tag, self.next_tag(), False, message)
+    deliver: Callable[[str, AnyMessage], None]
 
 
 @define(eq=False)
@@ -72,6 +66,6 @@ class Replies:
         for key in (message.routing_key, *message.extra_keys):
             consumer = self._waiting.get(key)
             if consumer is not None:
-                consumer.deliver(message)
+                consumer.deliver(consumer.tag, message)
                 delivered = True
         return delivered

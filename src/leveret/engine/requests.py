@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from leveret.engine.channel import Channel
     from leveret.engine.methods import Deliver, Return
+    from leveret.errors import AMQPError
     from leveret.properties import Properties
 
     OnReply: TypeAlias = "Callable[[PendingReply], object]"
@@ -34,7 +35,7 @@ class RequestTimeoutError(LeveretError):
 
 
 class RequestUnroutableError(LeveretError):
-    """The request reached no queue, so that no reply can come."""
+    """No reply can come: the request reached no queue, or its channel was closed."""
 
 
 @frozen
@@ -110,6 +111,7 @@ class Requests:
             self._reply_to = declared.queue
         self.channel.basic_consume(self._reply_to, self._replied, auto_ack=True)
         self.channel.add_on_return_callback(self._returned)
+        self.channel.add_on_close_callback(self._closed)
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -142,13 +144,17 @@ class Requests:
         properties = evolve(
             properties or NO_PROPERTIES, correlation_id=correlation_id, reply_to=self._reply_to
         )
-        self.channel.basic_publish(exchange, routing_key, body, properties, mandatory=True)
+        try:
+            self.channel.basic_publish(exchange, routing_key, body, properties, mandatory=True)
+        except LeveretError:
+            self._take(properties)
+            raise
         return pending
 
     def _take(self, properties: Properties) -> PendingReply | None:
         pending = self._pending.pop(properties.correlation_id or "", None)
-        if pending is not None and pending.timer is not None:
-            self.channel.connection.broker.timers.cancel(pending.timer)
+        if pending is not None:
+            self._forget_timer(pending)
         return pending
 
     def _replied(self, _: Channel, __: Deliver, properties: Properties, body: bytes) -> None:
@@ -167,6 +173,17 @@ class Requests:
                     f" '{method.routing_key}': declare and bind the server's queue first"
                 )
             )
+
+    def _closed(self, _: Channel, error: AMQPError | None) -> None:
+        pending, self._pending = self._pending, {}
+        for call in pending.values():
+            self._forget_timer(call)
+            why = f": {error}" if error else ""
+            call.finish(RequestUnroutableError(f"the channel of the request was closed{why}"))
+
+    def _forget_timer(self, call: PendingReply) -> None:
+        if call.timer is not None:
+            self.channel.connection.broker.timers.cancel(call.timer)
 
     def _time_out(self, correlation_id: str, timeout_ms: int) -> None:
         pending = self._pending.pop(correlation_id, None)

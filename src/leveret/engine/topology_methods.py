@@ -260,6 +260,9 @@ class TopologyMethods(ChannelBase):
         self, queue: str, exchange: str, routing_key: str | None, arguments: FieldTable | None
     ) -> Binding:
         name = self.expand_queue_name(queue)
+        profile = self.connection.broker.profile
+        if profile.reply_queues_are_volatile and name.startswith(PSEUDO_QUEUE):
+            raise AccessRefused("cannot bind or unbind to a volatile (direct reply-to) queue")
         if routing_key is None or not (routing_key or queue):
             routing_key = name
         return self._binding(exchange, name, "queue", routing_key, arguments)

@@ -40,16 +40,20 @@ class TransactionMethods(PublishMethods, SettleMethods):
         """Do what was published and settled since the last commit or rollback (S65).
 
         Raises:
-            PreconditionFailed: the channel is not transactional (S64).
+            PreconditionFailed: the channel is not transactional (S64), or a queue refused a
+                message; all the rest is done even so.
 
         """
         tx = self._transaction()
+        whole = True
         for message, targets, mandatory in tx.publishes:
             there = tuple(queue for queue in targets if not queue.deleted)
-            self.deliver_to(message, there, mandatory)
+            whole = self.deliver_to(message, there, mandatory) and whole
         for how, entries in tx.settlements:
             self.settle_entries(how, entries)
         tx.clear()
+        if not whole:
+            raise PreconditionFailed("partial tx completion")
 
     @amqp_method(methods.TX_ROLLBACK)
     def tx_rollback(self) -> None:

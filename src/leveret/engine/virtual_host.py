@@ -150,7 +150,7 @@ class VirtualHost:
 
         """
         if kind not in self.broker.exchange_types:
-            text = f"unknown exchange type '{kind}'"
+            text = f"{'unknown' if kind else 'invalid'} exchange type '{kind}'"
             if self.broker.profile.unknown_exchange_type_is_soft:
                 raise PreconditionFailed(text)
             raise CommandInvalid(text)
