@@ -1,4 +1,7 @@
-"""Binding, deleting, and what goes with them: S23, S25, S28–S32, S35, S36, S49, S54."""
+"""Binding, deleting, and what goes with them.
+
+Statements: S7 S23 S25 S28 S29 S30 S31 S32 S35 S36 S49 S54.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`leveret.Broker` itself: its own channels never stay broken, its virtual hosts, its routes."""
+"""`leveret.Broker` itself: its own channels never stay broken, its virtual hosts, its routes.
+
+Statements: S123.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.engine.conftest import Rig
 
     from leveret.errors import AMQPError
-    from leveret.queues import Message
+    from leveret.queues import AnyMessage
 
 
 def test_a_delivery_comes_as_in_pika(broker: Rig, channel: Channel) -> None:
@@ -237,11 +237,11 @@ class Log:
         self.heard.append(("subscribed", consumer_tag))
 
     def delivered(
-        self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: Message
+        self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: AnyMessage
     ) -> None:
         self.heard.append(("delivered", consumer_tag, delivery_tag, redelivered, message.body))
 
-    def returned(self, reply_code: int, reply_text: str, message: Message) -> None:
+    def returned(self, reply_code: int, reply_text: str, message: AnyMessage) -> None:
         self.heard.append(("returned", reply_code, reply_text, message.body))
 
     def confirmed(self, delivery_tag: int, multiple: bool) -> None:

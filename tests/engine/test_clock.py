@@ -1,7 +1,11 @@
-"""Time in the engine: deadlines in order, stepwise, on whatever clock the broker has."""
+"""Time in the engine: deadlines in order, stepwise, on whatever clock the broker has.
+
+Statements: S88.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +67,10 @@ def test_time_stands_still_until_it_is_moved_and_only_moves_forward() -> None:
         clock.advance(ms=-1)
 
 
+def _note(noted: list[str], name: str, _: Event) -> None:
+    noted.append(name)
+
+
 def test_brokers_on_one_clock_are_moved_together() -> None:
     clock = ManualClock()
     first, second = Broker(clock=clock), Broker(clock=clock)
@@ -71,7 +79,7 @@ def test_brokers_on_one_clock_are_moved_together() -> None:
         broker.basic_publish("", "q", "m")
     ended: list[str] = []
     for name, broker in (("first", first), ("second", second)):
-        broker.events.subscribe(lambda event, name=name: ended.append(name))
+        broker.events.subscribe(partial(_note, ended, name))
     clock.advance(ms=20)
     assert ended == ["second", "first"]
 
@@ -111,9 +119,10 @@ def test_the_system_clock_is_real_time_that_never_goes_back() -> None:
 
 
 def test_deadlines_run_in_order_and_those_of_one_moment_as_they_were_made() -> None:
-    timers, ran = Timers(), []
+    timers = Timers()
+    ran: list[str] = []
     for deadline_ms, name in ((30, "c"), (10, "a"), (30, "d"), (20, "b")):
-        timers.call_at(deadline_ms, lambda name=name: ran.append(name))
+        timers.call_at(deadline_ms, partial(ran.append, name))
     assert timers.next_deadline_ms() == 10
     assert timers.pop_due(9) is None
     while (call := timers.pop_due(30)) is not None:

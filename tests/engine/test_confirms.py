@@ -1,4 +1,7 @@
-"""Publisher confirms: S57, S58, S61–S64."""
+"""Publisher confirms.
+
+Statements: S57 S58 S61 S62 S63 S64.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Consumers and basic.get: S69–S76, S83–S85."""
+"""Consumers, prefetch, basic.get.
+
+Statements: S69 S70 S71 S72 S73 S74 S75 S76 S79 S83 S85.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Deliveries that are not acknowledged in time: S86."""
+"""Deliveries that are not acknowledged in time.
+
+Statements: S86.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Dead-letter cycles: S110–S112."""
+"""Dead-letter cycles.
+
+Statements: S110 S111 S112.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Dead-lettering: reasons, where messages go, what they carry (S101–S109, S113, S115)."""
+"""Dead-lettering: reasons, where messages go, what they carry.
+
+Statements: S96 S101 S102 S103 S104 S105 S106 S107 S108 S109 S113 S115.
+"""
 
 from __future__ import annotations
 
@@ -246,7 +249,7 @@ def test_s104_the_entry_says_how_it_was_published_with_cc_and_without_bcc(
 @pytest.mark.parametrize("reason", ["expired", "rejected", "maxlen"])
 def test_s106_an_expiration_does_not_follow_into_the_next_queue(broker: Rig, reason: str) -> None:
     broker.queue_declare("dead")
-    limit = {"x-max-length": 0} if reason == "maxlen" else {}
+    limit: dict[str, Any] = {"x-max-length": 0} if reason == "maxlen" else {}
     broker.queue_declare("q", arguments=TO_DEAD | limit)
     broker.put("q", "m", expiration="1000", content_type="text/plain", headers={"a": 1})
     if reason == "rejected":

@@ -1,4 +1,7 @@
-"""Declaring: equivalence, passive declarations, what may be declared (S1–S7, S14, S20, S22)."""
+"""Declaring: equivalence, passive declarations, what may be declared.
+
+Statements: S1 S2 S3 S4 S5 S6 S7 S14 S20 S22.
+"""
 
 from __future__ import annotations
 

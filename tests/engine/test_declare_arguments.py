@@ -1,4 +1,7 @@
-"""What queue.declare takes as arguments, and how it refuses the rest (S13, S15–S19)."""
+"""What queue.declare takes as arguments, and how it refuses the rest.
+
+Statements: S11 S15 S16 S17 S18 S19.
+"""
 
 from __future__ import annotations
 

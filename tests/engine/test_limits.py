@@ -1,4 +1,7 @@
-"""Length limits and what happens beyond them: S93–S96."""
+"""Length limits and what happens beyond them.
+
+Statements: S93 S94 S95 S96.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +131,7 @@ def test_s96_a_refused_message_is_dead_lettered_where_asked(
 
 
 def test_s96_a_quorum_queue_knows_no_reject_publish_dlx(broker: Rig) -> None:
-    arguments = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish-dlx"}
-    broker.queue_declare("q", arguments=arguments)
+    arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-max-length": 1}
+    broker.queue_declare("q", arguments=arguments | {"x-overflow": "reject-publish-dlx"})
     broker.put("q", "0", "1")
     assert broker.drain("q") == ["1"]

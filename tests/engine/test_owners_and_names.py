@@ -1,4 +1,7 @@
-"""Whose a queue is and how it is called: exclusive queues, reserved and server-made names."""
+"""Whose a queue is and how it is called: exclusive queues, reserved and server-made names.
+
+Statements: S8 S8b S9 S10 S11 S12 S13 S21.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Users and permissions: who may configure, write and read what."""
+"""Users and permissions: who may configure, write and read what.
+
+Statements: S67 S121.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Policies and how they merge with arguments: S91, S100."""
+"""Policies and how they merge with arguments.
+
+Statements: S37 S91 S92 S100.
+"""
 
 from __future__ import annotations
 

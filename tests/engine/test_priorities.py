@@ -1,4 +1,7 @@
-"""Message priorities: S97–S99."""
+"""Message priorities.
+
+Statements: S80 S97 S98 S99.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The compatibility profiles, row by row; what a row does is tested beside its statement."""
+"""The compatibility profiles, row by row; what a row does is tested beside its statement.
+
+Statements: S14 S20 S49 S68 S75 S84 S86 S87 S105 S107 S119 S122.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Publishing: where a message goes, when it comes back, what is refused.
 
-S24–S27, S33–S38, S56–S60, S66–S68.
+Statements: S24 S26 S27 S33 S34 S37 S38 S56 S57 S59 S60 S66 S67 S68 S117.
 """
 
 from __future__ import annotations

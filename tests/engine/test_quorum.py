@@ -1,4 +1,7 @@
-"""What one node shows of quorum queues: S81, S87, S114, and the order in which messages return."""
+"""What one node shows of quorum queues, and the order in which messages return to them.
+
+Statements: S80 S81 S87 S114.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Direct reply-to: S116–S119."""
+"""Direct reply-to.
+
+Statements: S116 S117 S118 S119.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Acknowledging, refusing, requeueing: S77–S82."""
+"""Acknowledging, refusing, requeueing.
+
+Statements: S77 S78 S79 S80 S81 S82.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Single active consumers: S84."""
+"""Single active consumers.
+
+Statements: S84.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Transactions: S64, S65, S77."""
+"""Transactions.
+
+Statements: S26 S64 S65 S66 S77.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Times to live of messages and queues: S88–S92."""
+"""Times to live of messages and queues.
+
+Statements: S88 S89 S90 S91 S92.
+"""
 
 from __future__ import annotations
 
@@ -136,7 +139,7 @@ def test_s88_each_queue_counts_for_itself(broker: Rig, channel: Channel) -> None
 
 # -- the lease of a queue
 
-LEASE = {"x-expires": 100}
+LEASE: dict[str, Any] = {"x-expires": 100}
 
 
 @pytest.mark.parametrize("profile", ["3.10", "4.2"])
