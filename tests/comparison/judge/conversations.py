@@ -43,7 +43,7 @@ Call: TypeAlias = tuple[str, dict[str, Any]]
 class Plan:
     """What a conversation is about.
 
-    Priorities and expirations exclude one another: see S99 in exclusions.py.
+    Priorities and expirations exclude one another, see NOT_COMPARED.
     """
 
     queues: dict[str, dict[str, Any]]  # name -> arguments of queue_declare
@@ -160,8 +160,9 @@ def _queue_arguments(chance: Random, expirations: bool) -> dict[str, Any]:
     if _one_in(chance, 8):
         arguments["x-single-active-consumer"] = True
     if _one_in(chance, 8):
-        rare: list[dict[str, Any]] = [{"x-queue-mode": "lazy"}, {"x-queue-type": "classic"}]
-        rare += [{"x-expires": 60_000}, {"x-unknown": 1}, {"x-queue-version": 1}]
+        rare: list[dict[str, Any]] = [{"x-queue-type": "classic"}, {"x-queue-version": 1}]
+        rare += [{"x-expires": 60_000}, {"x-unknown": 1}]
+        rare += [] if expirations else [{"x-queue-mode": "lazy"}]
         arguments |= chance.choice(rare)
     return arguments
 

@@ -36,7 +36,7 @@ PROPERTY_NAMES = (
     "cluster_id",
 )
 
-_NAME = re.compile(r"[qx]\d")
+_NAME = re.compile(r"[qx][\r\n]*\d")
 _MADE_UP = re.compile(r"amq\.(gen|ctag)-[A-Za-z0-9_-]{22}")
 _REPLY_ADDRESS = re.compile(r"amq\.rabbitmq\.reply-to\.[A-Za-z0-9_.=+/-]+")
 
@@ -89,29 +89,42 @@ class Names:
     """How names of a script become names on one side, and back.
 
     `q1` to `q9` and `x1` to `x9`, wherever they stand as a whole string, get the prefix; `gen1`,
-    `gen2`… are the names that the broker made, in the order in which they came.
+    `gen2`… are the names that the broker made, in the order in which they came, and `reply1`…
+    the addresses of direct reply-to.
     """
 
     prefix: str = ""
     made: list[str] = field(factory=list)
+    addresses: list[str] = field(factory=list)
 
     def outgoing(self, value: Any) -> Any:
         """Return what a step says, as this side calls it."""
         if isinstance(value, str):
             if _NAME.fullmatch(value):
                 return self.prefix + value
-            if value.startswith("gen") and value[3:].isdigit() and int(value[3:]) <= len(self.made):
-                return self.made[int(value[3:]) - 1]
-            return value
+            return self._made_name(value)
         return _inside(value, self.outgoing)
 
     def incoming(self, value: Any) -> Any:
         """Return what this side said, as the script calls it."""
         if isinstance(value, str):
             text = _MADE_UP.sub(self._known, value)
-            text = _REPLY_ADDRESS.sub("amq.rabbitmq.reply-to.<address>", text)
+            text = _REPLY_ADDRESS.sub(self._address, text)
             return text.replace(self.prefix, "") if self.prefix else text
         return _inside(value, self.incoming)
+
+    def _made_name(self, value: str) -> str:
+        for word, names in (("gen", self.made), ("reply", self.addresses)):
+            number = value.removeprefix(word)
+            if number != value and number.isdigit() and 0 < int(number) <= len(names):
+                return names[int(number) - 1]
+        return value
+
+    def _address(self, found: re.Match[str]) -> str:
+        address = found.group()
+        if address not in self.addresses:
+            self.addresses.append(address)
+        return f"reply{self.addresses.index(address) + 1}"
 
     def _known(self, found: re.Match[str]) -> str:
         name = found.group()

@@ -92,6 +92,7 @@ class Run:
     done: list[Step] = field(factory=list)
     holdings: dict[str, Holdings] = field(factory=dict)  # channel -> what it holds
     seen_queues: dict[str, str] = field(factory=dict)  # queue that is there -> connection seeing it
+    quorum: set[str] = field(factory=set)
 
     def step(self, step: Step) -> None:
         """Carry out a step on both sides and compare.
@@ -105,12 +106,20 @@ class Run:
             return
         self.done.append(step)
         self._reopened(step)
-        ours = self.ours.perform(step, tags[0])
-        theirs = self.theirs.perform(step, tags[1])
+        if (step.arguments.get("arguments") or {}).get("x-queue-type") == "quorum":
+            self.quorum.add(step.arguments["queue"])
+        ours = self._compared(step, self.ours.perform(step, tags[0]))
+        theirs = self._compared(step, self.theirs.perform(step, tags[1]))
         if ours != theirs:
             raise Difference(self.done, ours, theirs)
         self._agree()
         self._account(step, ours)
+
+    def _compared(self, step: Step, answer: Any) -> Any:
+        """Leave out of an answer what is not compared: see the consumers of a quorum queue."""
+        if step.arguments.get("queue") in self.quorum and isinstance(answer, dict):
+            return answer | {"consumers": 0} if "consumers" in answer else answer
+        return answer
 
     # -- delivery tags
 
@@ -213,7 +222,13 @@ class Run:
     def _depths(self, side: Side) -> dict[str, Depth | None]:
         if side is self.ours:
             return self._our_depths()
-        return {f"depth of {q}": side.depth(q, letter) for q, letter in self.seen_queues.items()}
+        return {
+            f"depth of {queue}": self._compared_depth(queue, side.depth(queue, letter))
+            for queue, letter in self.seen_queues.items()
+        }
+
+    def _compared_depth(self, queue: str, depth: Depth | None) -> Depth | None:
+        return (depth[0], 0) if depth and queue in self.quorum else depth
 
     def _our_depths(self) -> dict[str, Depth | None]:
         """Look for every queue, from both connections, since one may be exclusive.
@@ -229,7 +244,7 @@ class Run:
                 if depth is not None:
                     break
             if depth is not None or queue in before:
-                depths[f"depth of {queue}"] = depth
+                depths[f"depth of {queue}"] = self._compared_depth(queue, depth)
                 self.seen_queues[queue] = letter if depth is not None else "a"
         return depths
 

@@ -1,0 +1,37 @@
+"""What is not compared, and why: the few places where RabbitMQ 3.10.8 is not worth following.
+
+Each was seen on RabbitMQ 3.10.8. The conversations are made so that they do not run into them; the
+scripts of this folder leave them out.
+"""
+
+from __future__ import annotations
+
+__all__ = ["NOT_COMPARED"]
+
+#: What is left out -> what RabbitMQ does there, and what leveret does instead.
+NOT_COMPARED = {
+    "priorities together with expirations (S99)": (
+        "RabbitMQ sets a queue's expiry timer only when a message comes to be the only one, and its"
+        " sub-queues hide one another's heads: an expired message may be counted, and delivered,"
+        " for as long as nothing else happens. leveret looks at the head at each deadline."
+    ),
+    "per-message expiration in a lazy queue, dead-lettered (S103)": (
+        "RabbitMQ forgets the expiration of a message that it reads back from disk: its x-death has"
+        " no original-expiration. leveret records it in every mode."
+    ),
+    "the consumers counted of a quorum queue": (
+        "RabbitMQ counts a channel that got a message and has not acknowledged it as a consumer."
+    ),
+    "x-max-priority above 10": (
+        "RabbitMQ makes a queue for each priority and takes seconds for 255 of them."
+    ),
+    "a refused x-queue-master-locator": (
+        "RabbitMQ's channel crashes: the connection is closed with 541 and no reason."
+    ),
+    "CR and LF in the names of declared queues (S21)": (
+        "pika waits for ever for the answer, which has another name than it asked for."
+    ),
+    "a consumer tag used twice (S69)": (
+        "pika refuses it without asking; test_raw_frames_compared.py sends it as a frame."
+    ),
+}
