@@ -20,7 +20,7 @@ DATA = ROOT / "docs" / "fidelity.toml"
 #: The RabbitMQ that tests/comparison runs.
 JUDGE = "3.10"
 #: What a test runs on that asks for no profile: these fixtures make a broker of one.
-FIXTURES = {"broker": "4.2", "channel": "4.2", "old_broker": "3.10"}
+FIXTURES = {"broker": {"3.10", "4.2"}, "channel": {"3.10", "4.2"}, "old_broker": {"3.10"}}
 #: Tests over a socket, and tests about this page.
 WIRE, IGNORED = ("wire", "server"), ("docs",)
 
@@ -139,7 +139,8 @@ def _whole_text(source: str, test: ast.FunctionDef, tables: dict[str, str]) -> s
 def _profiles(test: ast.FunctionDef, text: str) -> set[str]:
     asked = set(_PROFILE.findall(text))
     arguments = {argument.arg for argument in test.args.args}
-    return asked or {FIXTURES[name] for name in arguments & set(FIXTURES)} or {"any"}
+    made = set().union(*(FIXTURES[name] for name in arguments & set(FIXTURES)))
+    return asked or made or {"any"}
 
 
 def proofs(tests: Path = ROOT / "tests") -> dict[str, Proof]:

@@ -70,7 +70,7 @@ def test_table(profile, case): ...
 def test_s5_s6_pure(): ...
 '''
     assert FIDELITY.tests_in(source) == {
-        "S1": {"4.2"},
+        "S1": {"3.10", "4.2"},
         "S2": {"3.10"},
         "S3": {"4.2", "4.3"},
         "S4": {"4.2", "4.3"},

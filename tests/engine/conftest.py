@@ -222,10 +222,11 @@ def make() -> Iterator[Make]:
         broker.check()
 
 
-@pytest.fixture
-def broker(make: Make) -> Rig:
-    """Return a broker of the default profile."""
-    return make()
+@pytest.fixture(params=["3.10", "4.2"])
+def broker(make: Make, request: pytest.FixtureRequest) -> Rig:
+    """Return a broker of the profile compared with a live RabbitMQ, and one of the default's."""
+    profile: str = request.param
+    return make(profile)
 
 
 @pytest.fixture

@@ -213,7 +213,9 @@ def test_s102_the_same_queue_for_another_reason_is_another_entry(broker: Rig) ->
     ]
 
 
-def test_s105_the_first_death_stays_and_the_last_one_changes(broker: Rig) -> None:
+@pytest.mark.parametrize("profile", ["3.13", "4.2"])
+def test_s105_the_first_death_stays_and_the_last_one_changes(make: Make, profile: str) -> None:
+    broker = make(profile)
     broker.queue_declare("dead")
     broker.queue_declare("two", arguments=TO_DEAD)
     broker.queue_declare("one", arguments={"x-dead-letter-exchange": "amq.direct"})

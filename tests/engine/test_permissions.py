@@ -17,7 +17,7 @@ from leveret.errors import NotAllowed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.engine.conftest import Make, Rig
+    from tests.engine.conftest import Rig
 
     from leveret import Channel
 
@@ -29,6 +29,13 @@ def grant(
     broker.users.add(User(user))
     broker.users.set_permission(user, "/", Permission(configure, write, read))
     return broker.connect(user=user).channel()
+
+
+def lacking(broker: Rig, what: str) -> str:
+    """Return the text of a refusal; that of 3.10 does not say which permission is lacking."""
+    if broker.profile.version == "3.10":
+        what = what.split(maxsplit=1)[1]
+    return f"{what} in vhost '/' refused for user 'u'"
 
 
 # (method, permission that is enough, call, what is refused without it)
@@ -129,24 +136,16 @@ def test_and_refused_without(
     shop: Rig, method: str, needs: dict[str, str], call: Callable[[Channel], object], what: str
 ) -> None:
     channel = grant(shop)
-    text = f"{what} in vhost '/' refused for user 'u'"
+    text = lacking(shop, what)
     with shop.refusing(channel, 403, text, method):
         call(channel)
 
 
 def test_a_binding_needs_reading_its_source_too(shop: Rig) -> None:
     channel = grant(shop, write="^q$")
-    text = "read access to exchange 'x' in vhost '/' refused for user 'u'"
+    text = lacking(shop, "read access to exchange 'x'")
     with shop.refusing(channel, 403, text, "queue.bind"):
         channel.queue_bind("q", "x")
-
-
-def test_before_3_13_the_text_does_not_say_which_permission_is_lacking(make: Make) -> None:
-    broker = make("3.10")
-    channel = grant(broker)
-    text = "access to queue 'q' in vhost '/' refused for user 'u'"
-    with broker.refusing(channel, 403, text, "queue.declare"):
-        channel.queue_declare("q")
 
 
 def test_a_passive_declare_needs_no_permission(shop: Rig) -> None:
@@ -168,7 +167,7 @@ def test_permissions_that_change_hold_at_once_for_connections_in_place(shop: Rig
     channel = grant(shop, write=".*")
     channel.basic_publish("x", "", "m")
     shop.users.set_permission("u", "/", Permission("", "", ""))
-    text = "write access to exchange 'x' in vhost '/' refused for user 'u'"
+    text = lacking(shop, "write access to exchange 'x'")
     with shop.refusing(channel, 403, text, "basic.publish"):
         channel.basic_publish("x", "", "m")
 
@@ -176,7 +175,7 @@ def test_permissions_that_change_hold_at_once_for_connections_in_place(shop: Rig
 def test_a_user_who_lost_all_permissions_can_do_nothing(shop: Rig) -> None:
     channel = grant(shop, read=".*")
     shop.users.remove("u")
-    text = "read access to queue 'q' in vhost '/' refused for user 'u'"
+    text = lacking(shop, "read access to queue 'q'")
     with shop.refusing(channel, 403, text, "basic.get"):
         channel.basic_get("q")
     with pytest.raises(NotAllowed):
@@ -191,10 +190,7 @@ def test_a_topic_permission_restricts_keys_to_publish_with(shop: Rig) -> None:
     shop.users.set_topic_permission("u", "/", "amq.topic", TopicPermission(r"^{username}\."))
     channel.basic_publish("amq.topic", "u.created", "m")
     channel.basic_publish("amq.direct", "others.created", "m")
-    text = (
-        "write access to topic 'others.created' in exchange 'amq.topic' in vhost '/'"
-        " refused for user 'u'"
-    )
+    text = lacking(shop, "write access to topic 'others.created' in exchange 'amq.topic'")
     with shop.refusing(channel, 403, text, "basic.publish"):
         channel.basic_publish("amq.topic", "others.created", "m")
 
@@ -203,7 +199,7 @@ def test_and_keys_to_bind_with(shop: Rig) -> None:
     channel = grant(shop, write=".*", read=".*")
     shop.users.set_topic_permission("u", "/", "amq.topic", TopicPermission(".*", "^public"))
     channel.queue_bind("q", "amq.topic", "public.#")
-    text = "read access to topic '#' in exchange 'amq.topic' in vhost '/' refused for user 'u'"
+    text = lacking(shop, "read access to topic '#' in exchange 'amq.topic'")
     with shop.refusing(channel, 403, text, "queue.bind"):
         channel.queue_bind("q", "amq.topic", "#")
 
@@ -256,6 +252,6 @@ def test_a_password_is_kept_as_a_salted_hash(broker: Rig) -> None:
 
 def test_s67_properties_are_looked_at_after_permissions(broker: Rig) -> None:
     channel = grant(broker)
-    text = "write access to exchange '' in vhost '/' refused for user 'u'"
+    text = lacking(broker, "write access to exchange ''")
     with broker.refusing(channel, 403, text, "basic.publish"):
         channel.basic_publish("", "q", "m", Properties(user_id="guest"))

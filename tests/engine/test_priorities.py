@@ -103,6 +103,14 @@ def test_s99_an_expired_message_waits_behind_a_higher_one_that_is_not(
     assert broker.depth("q") == 0
 
 
+def test_s99_an_expired_head_goes_though_others_wait_behind_it(broker: Rig) -> None:
+    broker.queue_declare("q", arguments=MAX_3)
+    broker.put("q", "low", priority=1, expiration="1000")
+    broker.put("q", "high", priority=2, expiration="10")
+    broker.advance(ms=10)
+    assert broker.drain("q") == ["low"]
+
+
 def test_s99_in_4_3_a_quorum_queue_has_priorities_and_expires_each_by_itself(
     make: Make,
 ) -> None:

@@ -40,23 +40,25 @@ def test_s84_the_others_do_not_help_where_it_is_busy(broker: Rig, channel: Chann
     assert inbox.take() == ["a:2"]
 
 
-def test_s84_after_its_cancel_the_next_takes_over_at_once(
-    broker: Rig, channel: Channel, q: str
-) -> None:
-    inbox = _two_of_which_the_first_is_cancelled(broker, channel, q)
+@pytest.mark.parametrize("profile", ["4.2", "4.3"])
+def test_s84_after_its_cancel_the_next_takes_over_at_once(make: Make, profile: str) -> None:
+    broker = make(profile)
+    channel = broker.channel()
+    broker.queue_declare("q", arguments=SAC)
+    inbox = _two_of_which_the_first_is_cancelled(broker, channel)
     assert inbox.take() == ["b:2"]
     channel.basic_ack(1)
     channel.basic_ack(2)
     assert inbox.take() == ["b:3"]
     channel.close()
-    assert broker.drain(q) == ["3*"]
+    assert broker.drain("q") == ["3*"]
 
 
-def _two_of_which_the_first_is_cancelled(broker: Rig, channel: Channel, q: str) -> Inbox:
+def _two_of_which_the_first_is_cancelled(broker: Rig, channel: Channel) -> Inbox:
     channel.basic_qos(prefetch_count=1)
-    broker.put(q, "1", "2", "3")
-    inbox = broker.consume(channel, q, "a")
-    broker.consume(channel, q, "b", inbox)
+    broker.put("q", "1", "2", "3")
+    inbox = broker.consume(channel, "q", "a")
+    broker.consume(channel, "q", "b", inbox)
     assert inbox.take() == ["a:1"]
     channel.basic_cancel("a")
     return inbox
@@ -66,7 +68,7 @@ def test_s84_seen_live_in_3_10_it_waits_for_something_to_happen(make: Make) -> N
     broker = make("3.10")
     channel = broker.channel()
     channel.queue_declare("q", arguments=SAC)
-    inbox = _two_of_which_the_first_is_cancelled(broker, channel, "q")
+    inbox = _two_of_which_the_first_is_cancelled(broker, channel)
     assert inbox.take() == []
     channel.basic_nack(1)
     assert inbox.take() == ["b:1*"]
