@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
 
 from leveret.config.arguments import policy_definition
 from leveret.config.definitions_rest import definitions_rest, note_kept_objects
+from leveret.config.findings import MISSING
 from leveret.config.host import HostBuilder
 from leveret.config.host_bindings import HostBindings
+from leveret.config.merge import Merger
 from leveret.config.model import (
     COMPATIBILITIES,
     DEFAULT_COMPATIBILITY,
@@ -26,54 +30,107 @@ from leveret.config.source import quoted
 from leveret.exchanges import ExchangeTypes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
 
     from leveret.config.entries import (
+        DefaultsEntry,
+        DefinitionsEntry,
+        Entry,
         ExpectEntry,
         HostEntry,
-        Name,
+        LintEntry,
         PolicyEntry,
         RequestEntry,
         TopologyEntry,
         UserEntry,
     )
     from leveret.config.nodes import Node
+    from leveret.config.source import Source
 
 __all__ = ["assemble"]
 
 _VERSION = 1
 
 
-def assemble(file: str, entry: TopologyEntry) -> Topology:
-    """Return what the entries of a file declare; what cannot be declared is reported."""
-    _check_version(entry)
-    compatibility = _compatibility(entry)
+def assemble(file: str, entries: Sequence[TopologyEntry], sources: Sequence[Source]) -> Topology:
+    """Return what the entries of a topology's files declare; what cannot be is reported.
+
+    The last entry is that of the file that was named, the others are included.
+    """
+    whole = _Whole(entries)
+    whole.merge_settings()
     types = ExchangeTypes().load_entry_points()
-    # name -> the entries that add to it, the more general first
-    sections: dict[str, list[HostEntry]] = {"/": [entry]}
-    for name, host in (entry.virtual_hosts or {}).items():
-        sections.setdefault(name, []).append(host)
     builders = {
-        name: _build_host(
-            HostBuilder(VirtualHost(name, position=parts[-1].node.position), compatibility, types),
-            entry,
-            parts,
-        )
-        for name, parts in sections.items()
+        name: _build_host(_builder(name, parts, whole, types), whole, parts)
+        for name, parts in whole.hosts().items()
     }
     return Topology(
         file,
         version=_VERSION,
-        compatibility=compatibility,
+        compatibility=whole.compatibility,
         virtual_hosts={name: builder.host for name, builder in builders.items()},
-        users={name: _user(name, user, builders) for name, user in (entry.users or {}).items()},
+        users=_users(entries, builders),
         expectations=[
             expectation
-            for item in entry.expect or ()
-            if (expectation := _expectation(item, builders["/"])) is not None
+            for name, parts in whole.hosts().items()
+            for part in parts
+            for item in part.expect or ()
+            if (expectation := _expectation(item, builders[name])) is not None
         ],
-        definitions=definitions_rest(entry.definitions),
+        definitions=definitions_rest(whole.definitions),
+        ignored=_ignored(*(entry.lint for entry in entries)),
+        sources={source.file: source for source in sources},
     )
+
+
+@define(eq=False)
+class _Whole:
+    """The entries of all files of one topology, and the settings that they have in common."""
+
+    entries: Sequence[TopologyEntry]
+    compatibility: str = DEFAULT_COMPATIBILITY
+    definitions: DefinitionsEntry | None = None
+    _merger: Merger = field(factory=Merger)
+
+    def merge_settings(self) -> None:
+        """Read what holds for the whole topology, and report where two files disagree."""
+        for entry in self.entries:
+            _check_version(entry)
+            for key in ("compatibility", "definitions"):
+                value = getattr(entry, key)
+                if value is not None and self._merger.is_new(key, "", entry.nodes[key], value):
+                    setattr(self, key, value)
+            self._merge_defaults("", entry.defaults)
+            for name, host in (entry.virtual_hosts or {}).items():
+                self._merge_defaults(f"virtual host {quoted(name)}: ", host.defaults)
+        self.compatibility = self._known_compatibility()
+
+    def hosts(self) -> dict[str, list[HostEntry]]:
+        """Return, for each virtual host, the entries that add to it, the more general first."""
+        hosts: dict[str, list[HostEntry]] = {"/": list(self.entries)}
+        for entry in self.entries:
+            for name, host in (entry.virtual_hosts or {}).items():
+                hosts.setdefault(name, []).append(host)
+        return hosts
+
+    def _merge_defaults(self, scope: str, defaults: DefaultsEntry | None) -> None:
+        if defaults is None:
+            return
+        for kind in ("exchange", "queue"):
+            entry: Entry | None = getattr(defaults, kind)
+            for key, node in entry.nodes.items() if entry is not None else ():
+                value = getattr(entry, key)
+                self._merger.is_new(f"{scope}the default {kind}'s key", key, node, value)
+
+    def _known_compatibility(self) -> str:
+        if self.compatibility in COMPATIBILITIES:
+            return self.compatibility
+        remedy = f"Write one of {', '.join(COMPATIBILITIES)}, in double quotes."
+        for entry in self.entries:
+            if entry.compatibility == self.compatibility:
+                message = f"compatibility {quoted(self.compatibility)} is unknown"
+                entry.nodes["compatibility"].fault(message, remedy)
+        return DEFAULT_COMPATIBILITY
 
 
 def _check_version(entry: TopologyEntry) -> None:
@@ -84,28 +141,29 @@ def _check_version(entry: TopologyEntry) -> None:
         )
 
 
-def _compatibility(entry: TopologyEntry) -> str:
-    given = entry.compatibility
-    if given is None:
-        return DEFAULT_COMPATIBILITY
-    if given in COMPATIBILITIES:
-        return given
-    remedy = f"Write one of {', '.join(COMPATIBILITIES)}, in double quotes."
-    entry.nodes["compatibility"].fault(f"compatibility {quoted(given)} is unknown", remedy)
-    return DEFAULT_COMPATIBILITY
+def _ignored(*entries: LintEntry | None) -> frozenset[str]:
+    return frozenset(code for entry in entries if entry for code in entry.ignore or ())
 
 
-def _build_host(builder: HostBuilder, top: TopologyEntry, parts: list[HostEntry]) -> HostBuilder:
-    defaults = [part.defaults for part in (top, *parts) if part.defaults is not None]
+def _builder(name: str, parts: list[HostEntry], whole: _Whole, types: ExchangeTypes) -> HostBuilder:
+    host = VirtualHost(
+        name, position=parts[-1].node.position, ignored=_ignored(*(part.lint for part in parts))
+    )
+    return HostBuilder(host, whole.compatibility, types)
+
+
+def _build_host(builder: HostBuilder, whole: _Whole, parts: list[HostEntry]) -> HostBuilder:
+    layers = [part.defaults for part in (*whole.entries, *parts) if part.defaults is not None]
     for part in parts:
-        builder.declare_exchanges(part.exchanges or {}, defaults)
-        builder.declare_queues(part.queues or {}, defaults)
+        builder.declare_exchanges(part.exchanges or {}, layers)
+        builder.declare_queues(part.queues or {}, layers)
     builder.expand_dead_letters()
     host = builder.host
-    note_kept_objects(top.definitions, builder)
-    for part in parts:
-        host.policies.update(_policies(part.policies or {}, builder))
-        host.operator_policies.update(_policies(part.operator_policies or {}, builder))
+    note_kept_objects(whole.definitions, builder)
+    host.policies.update(_policies((part.policies for part in parts), "policy", builder))
+    host.operator_policies.update(
+        _policies((part.operator_policies for part in parts), "operator policy", builder)
+    )
     builder.check_targets()
     bindings = HostBindings(builder)
     for part in parts:
@@ -114,27 +172,32 @@ def _build_host(builder: HostBuilder, top: TopologyEntry, parts: list[HostEntry]
     bindings.add_dead_letters()
     for part in parts:
         for name, request in (part.requests or {}).items():
-            host.requests[name] = _request(name, request, builder)
+            if builder.merger.is_new("request", name, request.node, request):
+                host.requests[name] = _request(name, request, builder)
     return builder
 
 
-def _policies(entries: Mapping[Name, PolicyEntry], builder: HostBuilder) -> dict[str, Policy]:
-    for entry in entries.values():
+def _policies(
+    sections: Iterable[dict[Any, PolicyEntry] | None], kind: str, builder: HostBuilder
+) -> dict[str, Policy]:
+    policies: dict[str, Policy] = {}
+    for name, entry in (pair for section in sections for pair in (section or {}).items()):
+        if not builder.merger.is_new(kind, name, entry.node, entry):
+            continue
         definition = entry.nodes.get("definition")
         for key, value in definition.pairs if isinstance(definition, MapNode) else ():
             if key.text in ("dead-letter-exchange", "alternate-exchange"):
                 builder.note_target(value, key.text)
-    return {
-        name: Policy(
+        policies[name] = Policy(
             name,
             entry.pattern or "",
             entry.apply_to or "all",
             entry.priority or 0,
             policy_definition(entry),
             entry.node.position,
+            _ignored(entry.lint),
         )
-        for name, entry in entries.items()
-    }
+    return policies
 
 
 def _request(name: str, entry: RequestEntry, builder: HostBuilder) -> Request:
@@ -146,6 +209,16 @@ def _request(name: str, entry: RequestEntry, builder: HostBuilder) -> Request:
     return Request(name, exchange, entry.routing_key or "", entry.timeout, entry.node.position)
 
 
+def _users(entries: Iterable[TopologyEntry], builders: dict[str, HostBuilder]) -> dict[str, User]:
+    merger = Merger()
+    return {
+        name: _user(name, user, builders)
+        for entry in entries
+        for name, user in (entry.users or {}).items()
+        if merger.is_new("user", name, user.node, user)
+    }
+
+
 def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
     for section in ("permissions", "topic_permissions"):
         for host, permission in (getattr(entry, section) or {}).items():
@@ -155,6 +228,7 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
                 place.fault(
                     f"virtual host {quoted(host)} does not exist",
                     f"Did you mean '{close}'?" if close else "Declare it under 'virtual_hosts'.",
+                    MISSING,
                 )
     return User(
         name,
@@ -174,6 +248,7 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
         entry.node.position,
         password_hash=entry.password_hash,
         hashing_algorithm=entry.hashing_algorithm,
+        ignored=_ignored(entry.lint),
     )
 
 
@@ -196,6 +271,9 @@ def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None
             reaches,
             expires_queue=expires.queue,
             expires_after_ms=expires.after,
+            routing_key=expires.routing_key or "",
+            headers=expires.headers or {},
+            virtual_host=builder.host.name,
             position=position,
         )
     publish = entry.publish
@@ -208,15 +286,20 @@ def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None
         exchange=publish.exchange or "",
         routing_key=publish.routing_key or "",
         headers=publish.headers or {},
+        virtual_host=builder.host.name,
         position=position,
     )
 
 
 def _check_exchange(node: Node, name: str, builder: HostBuilder) -> None:
     if not builder.has_exchange(name):
-        node.fault(f"exchange {quoted(name)} does not exist", builder.missing_exchange_help(name))
+        node.fault(
+            f"exchange {quoted(name)} does not exist", builder.missing_exchange_help(name), MISSING
+        )
 
 
 def _check_queue(node: Node, name: str, builder: HostBuilder) -> None:
     if name not in builder.queue_nodes:
-        node.fault(f"queue {quoted(name)} does not exist", builder.missing_queue_help(name))
+        node.fault(
+            f"queue {quoted(name)} does not exist", builder.missing_queue_help(name), MISSING
+        )

@@ -17,6 +17,7 @@ from leveret.properties import FieldValue
 __all__ = [
     "BindingEntry",
     "BindingLine",
+    "Code",
     "Count",
     "DeadLetterEntry",
     "DefaultsEntry",
@@ -31,6 +32,7 @@ __all__ = [
     "Flag",
     "HostEntry",
     "Key",
+    "LintEntry",
     "Name",
     "Number",
     "PermissionEntry",
@@ -58,6 +60,7 @@ Count = NewType("Count", int)  # an integer that is not negative
 Number = NewType("Number", int)
 Flag = NewType("Flag", bool)
 Table = NewType("Table", dict[str, FieldValue])
+Code = NewType("Code", str)  # of a warning or note, such as L07
 
 Overflow = Literal["drop-head", "reject-publish", "reject-publish-dlx"]
 QueueType = Literal["classic", "quorum"]
@@ -81,6 +84,15 @@ class Entry:
 
 
 @frozen(kw_only=True)
+class LintEntry(Entry):
+    """`lint`: which warnings an object need not hear."""
+
+    CALLED = "'lint'"
+
+    ignore: list[Code] | None = None
+
+
+@frozen(kw_only=True)
 class ExchangeDefaults(Entry):
     """`defaults: {exchange: …}`."""
 
@@ -92,6 +104,7 @@ class ExchangeDefaults(Entry):
     internal: Flag | None = None
     alternate: ExchangeName | None = None
     arguments: Table | None = None
+    lint: LintEntry | None = None
 
 
 @frozen(kw_only=True)
@@ -134,6 +147,7 @@ class QueueEntry(Entry):
     single_active_consumer: Flag | None = None
     consumer_timeout: Duration | None = None
     arguments: Table | None = None
+    lint: LintEntry | None = None
 
 
 @define
@@ -157,6 +171,7 @@ class BindingEntry(Entry):
     routing_key: Key | None = None
     match: Table | None = None
     arguments: Table | None = None
+    lint: LintEntry | None = None
 
 
 @frozen(kw_only=True)
@@ -170,6 +185,7 @@ class PolicyEntry(Entry):
     apply_to: ApplyTo | None = None
     priority: Number | None = None
     definition: Table | None = None
+    lint: LintEntry | None = None
 
 
 @frozen(kw_only=True)
@@ -195,6 +211,46 @@ class DefaultsEntry(Entry):
 
 
 @frozen(kw_only=True)
+class PublishEntry(Entry):
+    """`expect`: a message that is published."""
+
+    CALLED = "'publish'"
+
+    exchange: ExchangeName | None = None
+    routing_key: Key | None = None
+    headers: Table | None = None
+
+
+@frozen(kw_only=True)
+class ExpiresEntry(Entry):
+    """`expect`: a message that nobody takes out of a queue.
+
+    Its routing key and headers are those it was published with; without a key it is the queue's
+    name, as if it had come through the default exchange.
+    """
+
+    CALLED = "'expires'"
+    REQUIRED = ("queue",)
+
+    queue: Name | None = None
+    after: Duration | None = None
+    routing_key: Key | None = None
+    headers: Table | None = None
+
+
+@frozen(kw_only=True)
+class ExpectEntry(Entry):
+    """One route that must hold."""
+
+    CALLED = "an expectation"
+    REQUIRED = ("reaches",)
+
+    publish: PublishEntry | None = None
+    expires: ExpiresEntry | None = None
+    reaches: list[Name] | None = None
+
+
+@frozen(kw_only=True)
 class HostEntry(Entry):
     """The sections of a virtual host."""
 
@@ -207,6 +263,8 @@ class HostEntry(Entry):
     policies: dict[Name, PolicyEntry] | None = None
     operator_policies: dict[Name, PolicyEntry] | None = None
     requests: dict[Name, RequestEntry] | None = None
+    expect: list[ExpectEntry] | None = None
+    lint: LintEntry | None = None
 
 
 @frozen(kw_only=True)
@@ -244,40 +302,7 @@ class UserEntry(Entry):
     tags: list[Name] | None = None
     permissions: dict[Name, PermissionEntry] | None = None
     topic_permissions: dict[Name, dict[Name, TopicPermissionEntry]] | None = None
-
-
-@frozen(kw_only=True)
-class PublishEntry(Entry):
-    """`expect`: a message that is published."""
-
-    CALLED = "'publish'"
-
-    exchange: ExchangeName | None = None
-    routing_key: Key | None = None
-    headers: Table | None = None
-
-
-@frozen(kw_only=True)
-class ExpiresEntry(Entry):
-    """`expect`: a message that waits in a queue for some time."""
-
-    CALLED = "'expires'"
-    REQUIRED = ("queue",)
-
-    queue: Name | None = None
-    after: Duration | None = None
-
-
-@frozen(kw_only=True)
-class ExpectEntry(Entry):
-    """One route that must hold."""
-
-    CALLED = "an expectation"
-    REQUIRED = ("reaches",)
-
-    publish: PublishEntry | None = None
-    expires: ExpiresEntry | None = None
-    reaches: list[Name] | None = None
+    lint: LintEntry | None = None
 
 
 @frozen(kw_only=True)
@@ -298,8 +323,8 @@ class TopologyEntry(HostEntry):
     CALLED = "a topology"
 
     version: Number | None = None
+    include: list[Text] | None = None
     compatibility: Text | None = None
     virtual_hosts: dict[Name, HostEntry] | None = None
     users: dict[Name, UserEntry] | None = None
-    expect: list[ExpectEntry] | None = None
     definitions: DefinitionsEntry | None = None

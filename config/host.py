@@ -13,6 +13,8 @@ from leveret.config.arguments import (
     queue_arguments,
 )
 from leveret.config.entries import QueueEntry
+from leveret.config.findings import MISSING, REFUSED
+from leveret.config.merge import Merger
 from leveret.config.model import (
     ExchangeDeclaration,
     QueueDeclaration,
@@ -61,6 +63,7 @@ class HostBuilder:
     host: VirtualHost
     compatibility: str
     exchange_types: ExchangeTypes
+    merger: Merger = field(factory=Merger)
     # name -> where it is declared; faulty ones too, so that nothing is reported for their sake
     exchange_nodes: dict[str, Node] = field(factory=dict)
     queue_nodes: dict[str, Node] = field(factory=dict)
@@ -121,7 +124,8 @@ class HostBuilder:
         """Declare a section of exchanges; the later of the `defaults` win."""
         shared = [entry.exchange for entry in defaults if entry.exchange is not None]
         for name, entry in entries.items():
-            if self._is_new(entry.node, "exchange", name, self.exchange_nodes):
+            if self.merger.is_new("exchange", name, entry.node, entry):
+                self.exchange_nodes[name] = entry.node
                 self._declare_exchange(name, entry, [*shared, entry])
 
     def _declare_exchange(
@@ -148,6 +152,7 @@ class HostBuilder:
             internal=_flag((layer.internal for layer in layers), default=False),
             arguments=arguments,
             position=entry.node.position,
+            ignored=_ignored(layers),
         )
         if len(entry.node.source.faults) == faults_before:
             self._check_exchange(declaration, entry, layers)
@@ -158,7 +163,7 @@ class HostBuilder:
         name, known = exchange.name, self.exchange_types.names
         predeclared = PREDECLARED_EXCHANGES.get(name)
         if name.startswith(RESERVED_PREFIX) and predeclared != exchange.type:
-            entry.node.fault(*_reserved("exchange", name, predeclared))
+            entry.node.fault(*_reserved("exchange", name, predeclared), REFUSED)
         if exchange.type not in self.exchange_types:
             close = nearest(exchange.type, known)
             types = f"The types are {', '.join(known)}."
@@ -166,6 +171,7 @@ class HostBuilder:
             place.fault(
                 f"unknown exchange type {quoted(exchange.type)}",
                 f"Did you mean '{close}'? {types}" if close else types,
+                REFUSED,
             )
             return
         try:
@@ -175,7 +181,7 @@ class HostBuilder:
         except PreconditionFailed as error:
             refusal = reworded(error, "exchange")
             place = entry.nodes.get("arguments", entry.node)
-            place.fault(refusal.message, refusal.remedy)
+            place.fault(refusal.message, refusal.remedy, REFUSED)
 
     # --- queues --------------------------------------------------------------
 
@@ -185,10 +191,11 @@ class HostBuilder:
         """Declare a section of queues; the later of the `defaults` win."""
         shared = [entry.queue for entry in defaults if entry.queue is not None]
         for name, entry in entries.items():
-            if not self._is_new(entry.node, "queue", name, self.queue_nodes):
+            if not self.merger.is_new("queue", name, entry.node, entry):
                 continue
+            self.queue_nodes[name] = entry.node
             if name.startswith(RESERVED_PREFIX):
-                entry.node.fault(*_reserved("queue", name, None))
+                entry.node.fault(*_reserved("queue", name, None), REFUSED)
             layers = [*shared, entry]
             if _given(layer.dead_letter for layer in layers) is True:
                 self._dead_letter_queues.append((name, entry, shared))
@@ -214,6 +221,7 @@ class HostBuilder:
             auto_delete=_flag((layer.auto_delete for layer in layers), default=False),
             arguments=arguments,
             position=node.position,
+            ignored=_ignored(layers),
         )
         self.host.queues[name] = queue
         if len(node.source.faults) > faults_before:
@@ -222,7 +230,7 @@ class HostBuilder:
         if refusal is not None:
             places = (argument_node(layer, refusal.cause) for layer in reversed(layers))
             place = next((place for place in places if place is not None), node)
-            place.fault(refusal.message, refusal.remedy)
+            place.fault(refusal.message, refusal.remedy, REFUSED)
 
     def expand_dead_letters(self) -> None:
         """Make what each `dead_letter: true` stands for: exchange, queue, a note for the binding.
@@ -241,7 +249,10 @@ class HostBuilder:
             self._make_dead_letter_exchange(exchange, node)
             if queue not in self.queue_nodes:
                 self.queue_nodes[queue] = node
-                self._declare_queue(queue, node, [evolve(e, dead_letter=None) for e in shared])
+                layers = [evolve(e, dead_letter=None) for e in shared]
+                if entry.lint:
+                    layers.append(QueueEntry(node=node, lint=entry.lint))
+                self._declare_queue(queue, node, layers)
             self.dead_letter_pairs.append((exchange, queue, node))
 
     def _make_dead_letter_exchange(self, name: str, node: Node) -> None:
@@ -269,6 +280,7 @@ class HostBuilder:
                 node.fault(
                     f"{key} names the exchange {quoted(name)}, which does not exist",
                     self.missing_exchange_help(name),
+                    MISSING,
                 )
         for name, queue in self.host.queues.items():
             target = queue.arguments.get("x-dead-letter-routing-key")
@@ -281,22 +293,13 @@ class HostBuilder:
             place.fault(
                 f"dead_letter names the queue {quoted(name)}, which does not exist",
                 self.missing_queue_help(name),
+                MISSING,
             )
 
     def note_target(self, node: Node | None, key: str) -> None:
         """Remember that an exchange is named here, for `check_targets`."""
         if isinstance(node, ScalarNode) and not node.faulty:
             self._targets.append((node, node.text, key))
-
-    def _is_new(self, node: Node, kind: str, name: str, known: dict[str, Node]) -> bool:
-        if first := known.get(name):
-            node.fault(
-                f"{kind} {quoted(name)} is defined twice; the first is on line {first.line + 1}",
-                "Keep one of the two, or give them different names.",
-            )
-            return False
-        known[name] = node
-        return True
 
 
 def _given(values: Iterable[_T | None]) -> _T | None:
@@ -305,6 +308,11 @@ def _given(values: Iterable[_T | None]) -> _T | None:
     for value in values:
         found = found if value is None else value
     return found
+
+
+def _ignored(layers: Iterable[ExchangeDefaults | QueueEntry]) -> frozenset[str]:
+    lints = [layer.lint for layer in layers if layer.lint]
+    return frozenset(code for lint in lints for code in lint.ignore or ())
 
 
 def _flag(values: Iterable[bool | None], default: bool) -> bool:

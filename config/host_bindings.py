@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attrs import define, field
 
 from leveret.config.entries import BindingLine
+from leveret.config.findings import DEFINED_TWICE, MALFORMED, MISSING, REFUSED
 from leveret.config.host import HostBuilder
 from leveret.config.model import BindingDeclaration, DestinationType
 from leveret.config.names import MAX_NAME_BYTES
@@ -18,7 +19,7 @@ from leveret.exchanges import BindingLimits
 from leveret.routing import Binding
 
 if TYPE_CHECKING:
-    from leveret.config.entries import BindingEntry
+    from leveret.config.entries import BindingEntry, LintEntry
     from leveret.properties import FieldValue
 
 __all__ = ["HostBindings"]
@@ -30,11 +31,11 @@ class _Place(NamedTuple):
     node: Node
     offset: int = 0
 
-    def fault(self, message: str, remedy: str) -> None:
+    def fault(self, message: str, remedy: str, code: str = MALFORMED) -> None:
         if isinstance(self.node, ScalarNode):
-            self.node.fault_at(self.offset, message, remedy)
+            self.node.fault_at(self.offset, message, remedy, code)
         else:
-            self.node.fault(message, remedy)
+            self.node.fault(message, remedy, code)
 
 
 @define(eq=False)
@@ -43,7 +44,7 @@ class HostBindings:
 
     host: HostBuilder
     _limits: BindingLimits = field(init=False)
-    _first: dict[Binding, int] = field(factory=dict, init=False)  # binding -> its line, from 0
+    _first: dict[Binding, Node] = field(factory=dict, init=False)  # binding -> where it stands
 
     def __attrs_post_init__(self) -> None:
         self._limits = BINDING_LIMITS.get(self.host.compatibility, BindingLimits())
@@ -91,7 +92,7 @@ class HostBindings:
             return
         if "routing_key" not in entry.nodes or entry.routing_key is not None:
             binding = Binding(source, target, entry.routing_key or "", kind or "queue", arguments)
-            self._bind(binding, arguments, _Place(entry.node), _Place(_x_match(entry)))
+            self._bind(binding, arguments, _Place(entry.node), _Place(_x_match(entry)), entry.lint)
 
     def _arguments(self, entry: BindingEntry) -> dict[str, FieldValue]:
         match: dict[str, FieldValue] = entry.match or {}
@@ -112,7 +113,7 @@ class HostBindings:
             )
         elif not self.host.has_exchange(name):
             help_ = self.host.missing_exchange_help(name)
-            place.fault(f"exchange {quoted(name)} does not exist", help_)
+            place.fault(f"exchange {quoted(name)} does not exist", help_, MISSING)
         else:
             return True
         return False
@@ -123,15 +124,15 @@ class HostBindings:
             return True
         if kind == "exchange":
             help_ = self.host.missing_exchange_help(name)
-            place.fault(f"exchange {quoted(name)} does not exist", help_)
+            place.fault(f"exchange {quoted(name)} does not exist", help_, MISSING)
         elif is_exchange:
             in_line = isinstance(place.node, ScalarNode) and "->" in place.node.text
             say = f"-> exchange {name}" if in_line else "destination_type: exchange"
             message = f"there is no queue {quoted(name)}, but an exchange of that name"
-            place.fault(message, f"If the exchange is meant, say so: {say}.")
+            place.fault(message, f"If the exchange is meant, say so: {say}.", MISSING)
         else:
             help_ = self.host.missing_queue_help(name)
-            place.fault(f"queue {quoted(name)} does not exist", help_)
+            place.fault(f"queue {quoted(name)} does not exist", help_, MISSING)
         return False
 
     def _bind(
@@ -140,12 +141,14 @@ class HostBindings:
         arguments: dict[str, FieldValue],
         place: _Place,
         arguments_place: _Place | None = None,
+        lint: LintEntry | None = None,
     ) -> None:
         if (first := self._first.get(binding)) is not None:
-            message = f"this binding is there already, on line {first + 1}"
-            place.fault(message, "Remove one of the two.")
+            if first.source is place.node.source:  # of two files, each may say it
+                message = f"this binding is there already, on line {first.line + 1}"
+                place.fault(message, "Remove one of the two.", DEFINED_TWICE)
             return
-        self._first[binding] = place.node.line
+        self._first[binding] = place.node
         exchange = self.host.exchange(binding.source)
         if exchange is not None:
             try:
@@ -153,7 +156,7 @@ class HostBindings:
             except PreconditionFailed as error:
                 refusal = reworded(error, "binding")
                 at = arguments_place if arguments_place and "x-match" in error.text else place
-                at.fault(refusal.message, refusal.remedy)
+                at.fault(refusal.message, refusal.remedy, REFUSED)
         self.host.host.bindings.append(
             BindingDeclaration(
                 binding.source,
@@ -162,6 +165,7 @@ class HostBindings:
                 binding.routing_key,
                 arguments,
                 place.node.position,
+                frozenset(lint.ignore or ()) if lint else frozenset(),
             )
         )
 

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from leveret.config.reading import MAX_FILE_BYTES, decode, why_unreadable
 from leveret.config.source import Source
+from leveret.errors import TopologyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from leveret.config.findings import Finding
     from leveret.config.model import Topology
-    from leveret.errors import TopologyError
 
-__all__ = ["MAX_FILE_BYTES", "load", "loads"]
+__all__ = ["MAX_FILE_BYTES", "attempt", "check_file", "load", "loads"]
 
-#: A topology of 100,000 bindings has about 5 MB; what is larger is some other file.
-MAX_FILE_BYTES = 64 * 2**20
-
-_EXAMPLE = "Begin with 'exchanges:', 'queues:' and 'bindings:'."
+_UNREADABLE = {
+    "does not exist": "Check the path, and the directory you are in.",
+    "is a directory": "Name the topology file in it.",
+    "may not be read by you": "Check its owner and permissions.",
+}
 
 
 def load(path: str | os.PathLike[str], *, environment: Mapping[str, str] | None = None) -> Topology:
-    """Read a topology file.
+    """Read a topology file, and the files it includes.
 
     `environment` gives the values of `${NAME}`: by default the process's environment.
 
     Raises:
-        TopologyError: the file cannot be read, or has faults: `faults` has all of them.
+        TopologyError: a file cannot be read, or has faults: `faults` has all of them.
 
     """
     file = os.fspath(path)
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from None
-    return loads(data, file, environment=environment)
+    return loads(_read(file), file, environment=environment)
 
 
 def loads(
@@ -44,64 +43,84 @@ def loads(
 ) -> Topology:
     """Read a topology from a text, or from bytes in UTF-8; `file` is its name in messages.
 
+    Files that it includes are looked for beside `file`.
+
     Raises:
         TopologyError: the text has faults: `faults` has all of them.
 
     """
+    topology, faults = attempt(text, file, environment=environment)
+    if topology is None or faults:
+        raise TopologyError(faults)
+    return topology
+
+
+def check_file(
+    path: str | os.PathLike[str],
+    profile: str | None = None,
+    *,
+    notes: bool = False,
+    environment: Mapping[str, str] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Topology | None, list[Finding]]:
+    """Read a topology file and check it, faulty or not: return what it declares, and all findings.
+
+    `on_progress` is told from time to time how much is done, from 0 to 1. Findings come sorted by
+    place; of a faulty file, those that its faults may have caused are left out.
+    """
+    from leveret.config.findings import Finding
+    from leveret.config.lint import lint
+
+    file = os.fspath(path)
+
+    def tell(begin: float, share: float) -> Callable[[float], None] | None:
+        return None if on_progress is None else lambda done: on_progress(begin + share * done)
+
+    try:
+        data = _read(file)
+    except TopologyError as error:
+        return None, [fault for fault in error.faults if isinstance(fault, Finding)]
+    topology, found = attempt(data, file, environment=environment, on_progress=tell(0, 0.7))
+    if topology is None:
+        return None, found
+    known = {(fault.position, fault.message) for fault in found}
+    checked = lint(topology, profile, notes=notes, is_whole=not found, on_progress=tell(0.7, 0.3))
+    found += [one for one in checked if (one.position, one.message) not in known]
+    return topology, sorted(found, key=lambda one: (one.position, one.code))
+
+
+def attempt(
+    text: str | bytes,
+    file: str,
+    *,
+    environment: Mapping[str, str] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Topology | None, list[Finding]]:
+    """Return what a text declares, as far as it can be told, and its faults, unsorted."""
     # What reads and checks takes long to import, and a broker made by hand needs none of it.
     from leveret.config.assemble import assemble
-    from leveret.config.nodes import MapNode, ScalarNode, compose
-    from leveret.config.resolve import describe, scalar_value
-    from leveret.config.structure import structure
+    from leveret.config.files import Files
 
-    source = Source(file, _decoded(text, file))
-    root = compose(source, os.environ if environment is None else environment)
-    if root is None or (isinstance(root, ScalarNode) and scalar_value(root) is None):
-        source.report(0, 0, "nothing is declared in this file", _EXAMPLE)
-    elif not isinstance(root, MapNode):
-        root.fault(f"a topology is a map of sections, and this is {describe(root)}", _EXAMPLE)
-    else:
-        topology = assemble(file, structure(root))
-        if not source.faults:
-            return topology
-    raise source.stop()
-
-
-def _unreadable(file: str, error: OSError | ValueError) -> TopologyError:
-    message, remedy = "cannot be read", "Check the path."
-    match error:
-        case FileNotFoundError():
-            message, remedy = "does not exist", "Check the path, and the directory you are in."
-        case IsADirectoryError():
-            message, remedy = "is a directory", "Name the topology file in it."
-        case PermissionError():
-            message, remedy = "may not be read by you", "Check its owner and permissions."
-        case OSError():
-            message = f"cannot be read: {error.strerror or error}"
-    source = Source(file, "")
-    source.report(0, 0, f"the file {message}", remedy)
-    return source.stop()
+    topology = None
+    files = Files(os.environ if environment is None else environment, on_progress)
+    try:
+        source = Source(file, decode(text, file))
+    except TopologyError as error:
+        return None, list(error.faults)  # type: ignore[arg-type] # of a source, all are findings
+    entries = files.read(source)
+    if entries:
+        # Beyond too many faults nobody reads on; they are in their sources.
+        with contextlib.suppress(TopologyError):
+            topology = assemble(file, entries, files.sources)
+    return topology, [fault for source in files.sources for fault in source.faults]
 
 
-def _decoded(text: str | bytes, file: str) -> str:
-    size = len(text)
-    message, place, remedy, shown = "", (0, 0), "", ""
-    if size > MAX_FILE_BYTES:
-        message = f"the file is larger than {MAX_FILE_BYTES // 2**20} MiB"
-        remedy = "A topology is far smaller: check that this is one."
-    elif isinstance(text, str):
-        return text.removeprefix("\ufeff")
-    elif text.startswith((b"\xff\xfe", b"\xfe\xff")):
-        message, remedy = "the file is in UTF-16", "Save it in UTF-8."
-    else:
-        try:
-            return text.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            before = Source(file, text[: error.start].decode("utf-8-sig"))
-            place = before.place_of(len(before.text))
-            message = f"the byte 0x{text[error.start]:02x} here is not UTF-8"
-            remedy = "Save the file in UTF-8."
-            shown = text.decode("utf-8-sig", "replace")
-    source = Source(file, shown)
-    source.report(*place, message, remedy)
-    raise source.stop()
+def _read(file: str) -> bytes:
+    try:
+        with open(file, "rb") as stream:
+            return stream.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = why_unreadable(error)
+        source = Source(file, "")
+        source.report(0, 0, f"the file {why}", _UNREADABLE.get(why, "Check the path."))
+        raise source.stop() from None

@@ -6,6 +6,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from leveret.config.findings import Finding
+from leveret.config.source import Source
 from leveret.errors import Position
 from leveret.properties import FieldValue
 
@@ -45,6 +47,8 @@ class ExchangeDeclaration:
     internal: bool = False
     arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
     position: Position | None = field(default=None, eq=False)
+    #: Codes of the warnings that are not given for it.
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
 
 @frozen
@@ -57,6 +61,7 @@ class QueueDeclaration:
     auto_delete: bool = False
     arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
     position: Position | None = field(default=None, eq=False)
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
 
 @frozen
@@ -69,6 +74,7 @@ class BindingDeclaration:
     routing_key: str = ""
     arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
     position: Position | None = field(default=None, eq=False)
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
 
 @frozen
@@ -81,6 +87,7 @@ class Policy:
     priority: int = 0
     definition: dict[str, FieldValue] = field(factory=dict)  # policy key -> value
     position: Position | None = field(default=None, eq=False)
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
 
 @frozen
@@ -106,6 +113,7 @@ class VirtualHost:
     operator_policies: dict[str, Policy] = field(factory=dict)  # name -> policy
     requests: dict[str, Request] = field(factory=dict)  # name -> request
     position: Position | None = field(default=None, eq=False)
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
 
 @frozen
@@ -139,13 +147,15 @@ class User:
     #: As RabbitMQ's definitions have it, in base64, in place of a password; "" lets nobody in.
     password_hash: str | None = field(default=None, repr=False)
     hashing_algorithm: str | None = None
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
 
 @frozen
 class Expectation:
     """A route that must hold: what is published, or what expires where, and whom it reaches.
 
-    Either `exchange` is set (a publish) or `expires_queue` is.
+    Either `exchange` is set (a publish) or `expires_queue` is. There, no routing key
+    stands for the queue's name.
     """
 
     reaches: tuple[str, ...]
@@ -181,3 +191,20 @@ class Topology:
     users: dict[str, User] = field(factory=dict)  # name -> user
     expectations: list[Expectation] = field(factory=list)
     definitions: DefinitionsRest = field(factory=DefinitionsRest)
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
+    # name of each file read -> its text, of which findings show a line
+    sources: dict[str, Source] = field(factory=dict, eq=False, repr=False)
+
+    def check(self, profile: str | None = None, *, notes: bool = False) -> list[Finding]:
+        """Return what is wrong or worth a second look, in the order of the file.
+
+        `profile` is a version of RabbitMQ, such as "4.3": would the topology work there? By
+        default it is the file's `compatibility`. `notes` adds what is sound but could be better.
+
+        Raises:
+            ValueError: the profile is none of `COMPATIBILITIES`.
+
+        """
+        from leveret.config.lint import lint
+
+        return lint(self, profile, notes=notes)

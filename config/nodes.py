@@ -14,11 +14,12 @@ import yaml
 from attrs import define, field
 
 from leveret.config.environment import Environment
+from leveret.config.findings import DEFINED_TWICE, MALFORMED
 from leveret.config.source import Source, quoted
 from leveret.config.yaml_errors import explain_yaml_error, help_with_alias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from leveret.errors import Position
 
@@ -42,6 +43,9 @@ MAX_DEPTH = 64
 #: Nodes that aliases may add to a file by repeating what is anchored ("billion laughs").
 MAX_ALIASED_NODES = 100_000
 
+#: Events of YAML between two words about progress: some milliseconds.
+_PROGRESS_STEP = 4096
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: What YAML 1.2 allows in a file (section 5.1), less the surrogates that Python strings may hold.
@@ -61,9 +65,9 @@ class Node:
         """The place where the value begins."""
         return self.source.position(self.line, self.column)
 
-    def fault(self, message: str, remedy: str) -> None:
+    def fault(self, message: str, remedy: str, code: str = MALFORMED) -> None:
         """Report a fault at this place."""
-        self.source.report(self.line, self.column, message, remedy)
+        self.source.report(self.line, self.column, message, remedy, code)
 
 
 @define(eq=False)
@@ -75,10 +79,11 @@ class ScalarNode(Node):
     tag: str | None = None
     faulty: bool = False  # its fault is reported; whoever reads it leaves it out
 
-    def fault_at(self, offset: int, message: str, remedy: str) -> None:
+    def fault_at(self, offset: int, message: str, remedy: str, code: str = MALFORMED) -> None:
         """Report a fault at a character of the text."""
         column = self.column_of(offset)
-        self.source.report(self.line, self.column if column is None else column, message, remedy)
+        at = self.column if column is None else column
+        self.source.report(self.line, at, message, remedy, code)
 
     def column_of(self, offset: int) -> int | None:
         """Return the column of a character of the text; None where the file spells it otherwise.
@@ -162,6 +167,7 @@ class _Composer:
             node.fault(
                 f"{quoted(node.text)} is defined twice; the first is on line {first.line + 1}",
                 "Keep one of the two, or give them different names.",
+                DEFINED_TWICE,
             )
         else:
             top.seen[node.text] = node
@@ -241,11 +247,17 @@ def check_tag(node: Node, tag: str | None, known: tuple[str, ...]) -> None:
         )
 
 
-def compose(source: Source, environment: Mapping[str, str], loader: Any = None) -> Node | None:
+def compose(
+    source: Source,
+    environment: Mapping[str, str],
+    loader: Any = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Node | None:
     """Return the root of a file's tree, or None for a file without a document.
 
     Faults that leave a tree (a key written twice, a variable that is not set) are reported to
     `source`. `loader` is PyYAML's: by default libyaml's, or the one in Python without it.
+    `on_progress` is told how much of the text was read, from 0 to 1.
 
     Raises:
         TopologyError: the text is not YAML, has several documents, or is nested beyond reason.
@@ -262,12 +274,22 @@ def compose(source: Source, environment: Mapping[str, str], loader: Any = None) 
     variables = Environment.of(source, environment)
     composer = _Composer(source, variables)
     try:
-        _feed(composer, yaml.parse(variables.masked, Loader=loader or _LOADER))
+        events = yaml.parse(variables.masked, Loader=loader or _LOADER)
+        _feed(composer, _watched(events, len(source.text), on_progress) if on_progress else events)
     except yaml.YAMLError as error:
         line, column, message, remedy = explain_yaml_error(source, error)
         source.report(line, column, message, remedy)
         raise source.stop() from None
     return composer.root
+
+
+def _watched(
+    events: Iterator[Any], size: int, on_progress: Callable[[float], None]
+) -> Iterator[Any]:
+    for number, event in enumerate(events):
+        if number % _PROGRESS_STEP == 0:
+            on_progress(event.start_mark.index / (size or 1))
+        yield event
 
 
 def _feed(composer: _Composer, events: Iterator[Any]) -> None:

@@ -13,6 +13,7 @@ from attrs import frozen
 from leveret.errors import PreconditionFailed
 from leveret.exchanges import BindingLimits
 from leveret.queues.arguments import check_arguments, queue_type
+from leveret.queues.rules import RULES
 
 if TYPE_CHECKING:
     from leveret.config.model import QueueDeclaration
@@ -75,7 +76,7 @@ def queue_refusal(queue: QueueDeclaration, host: str, compatibility: str) -> Ref
         return Refusal("x-queue-type", message, "Make it a classic or a quorum queue.")
     resource = f"queue '{queue.name}' in vhost '{host}'"
     try:
-        check_arguments(queue.arguments, resource)
+        check_arguments(queue.arguments, resource, RULES.get(compatibility))
         if queue_type(queue.arguments) == "quorum":
             _check_quorum(queue, resource)
     except PreconditionFailed as error:

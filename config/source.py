@@ -6,7 +6,8 @@ import re
 
 from attrs import define, field
 
-from leveret.errors import Fault, Position, TopologyError
+from leveret.config.findings import MALFORMED, RULES, Finding
+from leveret.errors import Position, TopologyError
 
 __all__ = ["MAX_FAULTS", "Source", "quoted"]
 
@@ -30,7 +31,7 @@ class Source:
 
     file: str
     text: str
-    faults: list[Fault] = field(factory=list)
+    faults: list[Finding] = field(factory=list)
     _lines: list[str] | None = field(default=None, init=False)
     # (line, column, message): an alias leads to one place several times
     _reported: set[tuple[int, int, str]] = field(factory=set, init=False)
@@ -50,7 +51,9 @@ class Source:
         breaks = [match.end() for match in _LINE_BREAK.finditer(self.text, 0, index)]
         return len(breaks), index - (breaks[-1] if breaks else 0)
 
-    def report(self, line: int, column: int, message: str, remedy: str) -> None:
+    def report(
+        self, line: int, column: int, message: str, remedy: str, code: str = MALFORMED
+    ) -> None:
         """Note one fault, unless it is known already.
 
         Raises:
@@ -61,13 +64,26 @@ class Source:
         if place in self._reported:
             return
         self._reported.add(place)
-        position = self.position(line, column)
-        shown = self._shown_line(line, column)
-        self.faults.append(Fault(position, _one_line(message), _one_line(remedy), shown))
+        self.faults.append(self.finding(line, column, message, remedy, code))
         if len(self.faults) >= MAX_FAULTS:
             stop = f"stopped reading here, after {MAX_FAULTS} errors"
-            self.faults.append(Fault(position, stop, "Mend the errors above, then check again."))
+            position = self.position(line, column)
+            self.faults.append(Finding(position, stop, "Mend the errors above, then check again."))
             raise TopologyError(self.faults)
+
+    def finding(
+        self, line: int, column: int, message: str, remedy: str, code: str, details: str = ""
+    ) -> Finding:
+        """Return a finding at a place, fit for a terminal whatever text of the file it quotes."""
+        return Finding(
+            self.position(line, column),
+            _one_line(message),
+            _one_line(remedy),
+            self._shown_line(line, column),
+            code,
+            RULES[code].severity,
+            "\n".join(map(_escaped, details.splitlines())),
+        )
 
     def stop(self) -> TopologyError:
         """Return the error that carries every fault found so far."""

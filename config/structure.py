@@ -24,6 +24,7 @@ from leveret.config.entries import (
     Entry,
     TopologyEntry,
 )
+from leveret.config.findings import DEFINED_TWICE
 from leveret.config.names import nearest
 from leveret.config.nodes import ListNode, MapNode, Node, ScalarNode
 from leveret.config.resolve import describe, scalar_value
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["canonical", "structure"]
-
-#: Keys of the format that are for a later version -> what to do meanwhile.
-_NOT_READ_YET = {
-    "include": "Put the sections of the included files into this one.",
-    "lint": "Remove it; no warning is given yet that it could silence.",
-}
 
 #: Keys by which RabbitMQ's definitions JSON is recognised.
 _DEFINITIONS_KEYS = {"rabbit_version", "rabbitmq_version", "vhosts", "permissions", "parameters"}
@@ -161,10 +156,6 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _unknown_key(cls: type[Entry], key: ScalarNode, name: str, known: list[str]) -> None:
-    if name in _NOT_READ_YET and (name != "include" or cls is TopologyEntry):
-        message = f"this version of leveret does not read '{name}' yet"
-        key.fault(message, _NOT_READ_YET[name])
-        return
     if cls is TopologyEntry and name in _DEFINITIONS_KEYS:
         remedy = "This looks like RabbitMQ's definitions; write a topology file with its sections."
     elif name.startswith("x_") and "arguments" in known:
@@ -210,6 +201,7 @@ def _named_hook(annotation: Any, converter: Converter) -> Hook:
                 key.fault(
                     f"{quoted(name)} is defined twice; the first is on line {line}",
                     "Keep one of the two, or give them different names.",
+                    DEFINED_TWICE,
                 )
                 continue
             if _is_entry(wanted):  # an entry is made of every node, so that its name is known

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from leveret.config.entries import (
+    Code,
     Count,
     Duration,
     ExchangeName,
@@ -20,6 +21,7 @@ from leveret.config.entries import (
     Table,
     Text,
 )
+from leveret.config.findings import RULES
 from leveret.config.names import MAX_NAME_BYTES, nearest
 from leveret.config.nodes import MapNode, Node, ScalarNode
 from leveret.config.quantities import QuantityError, parse_duration, parse_size
@@ -191,6 +193,19 @@ def _read_table(node: Node, _: object) -> Any:
     return field_value(node)
 
 
+def _read_code(node: Node, _: object) -> str:
+    code = _text(node, "the code of a warning")
+    rule = RULES.get(code)
+    if rule is not None and rule.severity != "error":
+        return code
+    close = next((one.code for one in RULES.values() if one.name == code.lower()), code.upper())
+    if RULES.get(close, rule) is None:
+        raise Unfit(f"is {quoted(code)}, which is no code", "Write a code such as L07.")
+    if RULES[close].severity == "error":
+        raise Unfit(f"is {close}, and an error cannot be silenced", "Mend what it is about.")
+    raise Unfit(f"is {quoted(code)}, which is no code", f"Did you mean '{close}'?")
+
+
 def choice_hook(annotation: Any) -> Hook:
     """Return the hook for a `Literal` of texts."""
     choices: tuple[str, ...] = get_args(annotation)
@@ -223,4 +238,5 @@ LEAVES: dict[Any, Hook] = {
     Number: _read_number,
     Flag: _read_flag,
     Table: _read_table,
+    Code: _read_code,
 }

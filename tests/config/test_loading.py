@@ -512,7 +512,7 @@ def test_a_file_that_the_system_refuses_says_so(
 
 
 def test_a_file_far_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leveret.config.loader.MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr("leveret.config.reading.MAX_FILE_BYTES", 2**20)
     assert fault_of("#" * 2**20 + "#") == "the file is larger than 1 MiB"
 
 
