@@ -59,6 +59,10 @@ class LeveretSide(Side):
         )
         line.channel.add_on_cancel_callback(lambda tag: self.note_cancel(line, tag))
 
+    def wait(self, ms: int) -> None:
+        """Move the clock."""
+        self.clock.advance(ms=ms)
+
     def barrier(self, line: Line) -> None:
         """Do nothing: a call returns when it has been carried out."""
 

@@ -76,6 +76,10 @@ class RabbitMQSide(Side):
                 return
             time.sleep(min(left_s, 0.001))
 
+    def wait(self, ms: int) -> None:
+        """Let real time pass."""
+        self.pump(ms / 1000)
+
     def clean(self, queues: Sequence[str], exchanges: Sequence[str]) -> None:
         """Delete what a conversation may have left behind."""
         self.close()

@@ -65,6 +65,10 @@ class Side(ABC):
         """Take in what has arrived; wait up to `seconds` for it."""
 
     @abstractmethod
+    def wait(self, ms: int) -> None:
+        """Let time pass."""
+
+    @abstractmethod
     def barrier(self, line: Line) -> None:
         """Return when the channel has carried out what was sent to it."""
 
@@ -113,6 +117,9 @@ class Side(ABC):
         if call in ("basic_ack", "basic_nack", "basic_reject"):
             self.barrier(line)
         return None
+
+    def _do_wait(self, line: Line, arguments: dict[str, Any]) -> None:
+        self.wait(arguments["ms"])
 
     def _do_close(self, line: Line, arguments: dict[str, Any]) -> None:
         line.channel.close(**arguments)

@@ -22,7 +22,10 @@ CHANNELS = ("a1", "a2", "b1", "b2")
 
 @frozen
 class Step:
-    """One call. `close` and `close_connection` are calls too; a closed channel opens by itself."""
+    """One call. A channel that is closed opens by itself.
+
+    Calls that are not methods of a channel: `close_connection`, and `wait`, for some `ms`.
+    """
 
     channel: str
     call: str
