@@ -34,6 +34,7 @@ NAMES = {
 
 #: Method -> (class id, method id), from the specification's XML.
 METHOD_IDS = {
+    "channel.flow": (20, 20),
     "exchange.declare": (40, 10),
     "exchange.delete": (40, 20),
     "exchange.bind": (40, 30),

@@ -307,6 +307,17 @@ def test_s35_a_chain_of_auto_delete_exchanges_goes_as_a_whole(
     assert not {"a", "b", "c"} & set(exchanges)
 
 
+def test_s35_a_circle_of_auto_delete_exchanges_goes_as_a_whole(
+    broker: Rig, channel: Channel
+) -> None:
+    for name in ("a", "b"):
+        channel.exchange_declare(name, "fanout", auto_delete=True)
+    channel.exchange_bind("b", "a")
+    channel.exchange_bind("a", "b")
+    channel.exchange_delete("a")
+    assert not {"a", "b"} & set(broker.virtual_hosts["/"].exchanges)
+
+
 def test_s35_the_end_of_its_source_leaves_an_auto_delete_exchange(
     broker: Rig, channel: Channel
 ) -> None:

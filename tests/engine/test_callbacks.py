@@ -57,6 +57,13 @@ def test_a_refused_basic_consume_leaves_its_callback_to_nobody(broker: Rig) -> N
     assert channel.consumer_tags == []
 
 
+def test_answers_have_their_fields_where_pika_has_them(channel: Channel) -> None:
+    answer = channel.queue_declare("q")
+    assert answer.method.queue == answer.queue == "q"
+    assert channel.queue_purge("q").method.message_count == 0
+    assert channel.queue_delete("q").method.message_count == 0
+
+
 # -- calling the broker from within
 
 

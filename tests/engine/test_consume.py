@@ -275,6 +275,12 @@ def test_flow_holds_deliveries_back(broker: Rig, channel: Channel, q: str) -> No
     assert inbox.take() == ["t:1", "t:2"]
 
 
+def test_a_client_may_only_ask_for_flow(broker: Rig, channel: Channel) -> None:
+    assert channel.flow(active=True)
+    with broker.refusing(channel, 540, "active=false", "channel.flow"):
+        channel.flow(active=False)
+
+
 # -- consumer priorities
 
 

@@ -1,6 +1,6 @@
 """Dead-lettering: reasons, where messages go, what they carry.
 
-Statements: S96 S101 S102 S103 S104 S105 S106 S107 S108 S109 S113 S115.
+Statements: S96 S101 S102 S103 S104 S105 S106 S108 S109 S113 S115.
 """
 
 from __future__ import annotations
@@ -261,57 +261,6 @@ def test_s106_an_expiration_does_not_follow_into_the_next_queue(broker: Rig, rea
     assert (got.properties.expiration, got.properties.content_type) == (None, "text/plain")
     assert got.headers["a"] == 1
     assert got.headers["x-death"][0]["original-expiration"] == "1000"
-
-
-# -- what a client sends in
-
-SENT_IN: list[tuple[str, Any, list[tuple[str, str, int]]]] = [
-    ("of another queue", [{"queue": "o", "reason": "expired", "count": 3}], [("o", "expired", 3)]),
-    ("of none", [], []),
-    ("that is no array", "garbage", []),
-]
-
-
-@pytest.mark.parametrize(
-    ("sent", "kept"), [c[1:] for c in SENT_IN], ids=[f"S107 {c[0]}" for c in SENT_IN]
-)
-@pytest.mark.parametrize("profile", ["3.10", "3.13", "4.2", "4.3"])
-def test_an_x_death_header_that_a_client_sends(
-    make: Make, profile: str, sent: Any, kept: list[tuple[str, str, int]]
-) -> None:
-    broker = make(profile)
-    broker.queue_declare("dead")
-    broker.queue_declare("q", arguments=TO_DEAD)
-    broker.put("q", "m", headers={"x-death": sent})
-    reject(broker)
-    headers = one(broker).headers
-    deaths = [(death["queue"], death["reason"], death["count"]) for death in headers["x-death"]]
-    merged = profile in ("3.10", "3.13")
-    assert deaths == [("q", "rejected", 1), *(kept if merged else [])]
-
-
-@pytest.mark.parametrize(
-    ("profile", "count", "exchange"), [("3.10", 4, "e"), ("3.13", 4, "e"), ("4.2", 1, "")]
-)
-def test_s107_one_of_the_same_death_is_counted_on_where_it_is_trusted(
-    make: Make, profile: str, count: int, exchange: str
-) -> None:
-    broker = make(profile)
-    broker.queue_declare("dead")
-    broker.queue_declare("q", arguments=TO_DEAD)
-    death = {"queue": "q", "reason": "rejected", "count": 3, "exchange": "e", "routing-keys": ["k"]}
-    broker.put("q", "m", headers={"x-death": [death]})
-    reject(broker)
-    [entry] = one(broker).headers["x-death"]
-    assert (entry["count"], entry["exchange"]) == (count, exchange)
-
-
-def test_s105_seen_live_a_death_sent_in_counts_as_the_first(old_broker: Rig) -> None:
-    old_broker.queue_declare("dead")
-    old_broker.queue_declare("q", arguments=TO_DEAD)
-    old_broker.put("q", "m", headers={"x-death": []})
-    reject(old_broker)
-    assert list(one(old_broker).headers) == ["x-death"]
 
 
 # -- where it goes

@@ -5,6 +5,7 @@ Statements: S37 S91 S92 S100.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -169,6 +170,34 @@ def test_a_policy_with_a_pattern_that_is_none_is_refused() -> None:
         Policy("p", "(", {"max-length": 1})
     with pytest.raises(ValueError, match="apply_to is 'queue'; it takes one of all, queues"):
         Policy("p", "", {"max-length": 1}, "queue")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("definition", "text"),
+    [
+        ({}, "no policy provided"),
+        ({"max-length": -1}, "-1 is not a valid maximum length"),
+        ({"max-length": "x"}, '<<"x">> is not a valid maximum length'),
+        ({"max-length-bytes": -5}, "-5 is not a valid maximum length in bytes"),
+        ({"message-ttl": -1}, "-1 is not a valid message TTL"),
+        ({"expires": 0}, "0 is not a valid queue expiry"),
+        ({"overflow": "x"}, '<<"x">> is not a valid overflow value'),
+        ({"queue-mode": "x"}, '<<"x">> is not a valid queue-mode value'),
+        ({"alternate-exchange": 5}, "5 is not a valid alternate exchange name"),
+        ({"dead-letter-exchange": 5}, "5 is not a valid dead letter exchange name"),
+        ({"max_length": 5}, "'max_length' is not a recognised policy setting; did you mean"),
+        ({"bogus": 1}, "'bogus' is not a recognised policy setting"),
+    ],
+)
+def test_seen_live_a_definition_that_is_refused(definition: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        Policy("p", "", definition)
+
+
+def test_settings_of_clusters_are_taken_and_mean_nothing(broker: Rig) -> None:
+    broker.queue_declare("q")
+    set_policy(broker, {"ha-mode": "all", "max-length": 3})
+    assert settings(broker).max_length == 3
 
 
 # -- what it does to what exists

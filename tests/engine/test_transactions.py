@@ -137,3 +137,12 @@ def test_s26_a_publish_is_checked_at_once_inside_a_transaction(broker: Rig, tx: 
 def test_s66_so_are_its_properties(broker: Rig, tx: Channel) -> None:
     with broker.refusing(tx, 406, "invalid expiration 'x': no_integer", "basic.publish"):
         tx.basic_publish("", "q", "m", Properties(expiration="x"))
+
+
+def test_s65_a_queue_that_refuses_at_commit_closes_the_channel(broker: Rig, tx: Channel) -> None:
+    tx.queue_declare("full", arguments={"x-max-length": 0, "x-overflow": "reject-publish"})
+    tx.basic_publish("", "full", "refused")
+    tx.basic_publish("", "q", "taken")
+    with broker.refusing(tx, 406, "partial tx completion", "tx.commit"):
+        tx.tx_commit()
+    assert broker.drain("q") == ["1", "2", "3", "taken"]
