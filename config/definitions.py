@@ -109,9 +109,12 @@ def default_of(section: str, name: str, item: Mapping[str, Any]) -> Any:
 
 
 def identity_of(section: str, item: Mapping[str, Any]) -> Identity:
-    """Return what tells an object from the others of its section; fields left out by default."""
+    """Return what tells an object from the others of its section; fields left out by default.
+
+    Some versions of RabbitMQ write an empty table as `[]`.
+    """
     return tuple(
-        part if isinstance(part, str) else canonical_json(part)
+        part if isinstance(part, str) else canonical_json(part or {})
         for name in SECTIONS[section].key
         for part in (item.get(name, default_of(section, name, item)),)
     )

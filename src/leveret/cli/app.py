@@ -10,6 +10,8 @@ import click
 
 from leveret.cli.check import check
 from leveret.cli.explain import explain
+from leveret.cli.export import export
+from leveret.cli.import_ import import_
 from leveret.cli.run import run
 
 __all__ = ["main"]
@@ -32,4 +34,6 @@ def main() -> None:
 
 main.add_command(check)
 main.add_command(explain)
+main.add_command(export)
+main.add_command(import_)
 main.add_command(run)

@@ -1,0 +1,489 @@
+"""RabbitMQ's definitions read into a `Topology`, and what of them no topology can say.
+
+The objects become declarations; what is left over (an unknown field, a parameter of federation,
+an object that the topology language refuses) goes into `Topology.definitions`, so that
+`to_definitions` gives back what was read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from attrs import define, evolve, field
+
+from leveret.config.definitions import (
+    OPERATOR_POLICY,
+    SECTIONS,
+    Definitions,
+    Identity,
+    Object,
+    canonical_json,
+    default_of,
+    identity_of,
+    objects_by_identity,
+)
+from leveret.config.definitions_out import declared_definitions
+from leveret.config.model import (
+    DEFAULT_COMPATIBILITY,
+    BindingDeclaration,
+    DefinitionsRest,
+    ExchangeDeclaration,
+    Permission,
+    Policy,
+    QueueDeclaration,
+    TopicPermission,
+    Topology,
+    User,
+    VirtualHost,
+)
+from leveret.config.names import PREDECLARED_EXCHANGES
+from leveret.config.source import Source, quoted
+
+__all__ = ["Reading", "Reference", "parse_definitions", "read_definitions"]
+
+#: An object of definitions: its section, and what tells it from the others there.
+Reference = tuple[str, Identity]
+
+_MAX_DEPTH = 40
+_WHOLE = "Export the definitions again, whole."
+
+
+def parse_definitions(text: str | bytes, file: str = "<text>") -> Definitions:
+    """Return definitions read from JSON.
+
+    Raises:
+        TopologyError: the text is not JSON, or not definitions; the fault has its place.
+
+    """
+    source = Source(file, "")
+    try:
+        source.text = text if isinstance(text, str) else text.decode("utf-8-sig")
+        value = json.loads(source.text.removeprefix("\ufeff"), parse_constant=_no_constant)
+        source.text.encode()
+    except json.JSONDecodeError as error:
+        source.report(error.lineno - 1, error.colno - 1, f"this is not JSON: {error.msg}", _WHOLE)
+        raise source.stop() from None
+    except UnicodeError:
+        source.report(0, 0, "the file is not in UTF-8", "Save it in UTF-8.")
+        raise source.stop() from None
+    except (ValueError, RecursionError) as error:
+        source.report(0, 0, f"this is no JSON that RabbitMQ would write: {error}", _WHOLE)
+        raise source.stop() from None
+    _check_shape(source, value)
+    if source.faults:
+        raise source.stop()
+    return value  # type: ignore[no-any-return]
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}")
+
+
+def _check_shape(source: Source, value: Any) -> None:
+    if not isinstance(value, dict):
+        source.report(
+            0, 0, "definitions are a JSON object of sections", 'Begin with {"queues": […]}.'
+        )
+        return
+    if bad := _unfit(value, 0):
+        source.report(0, 0, f"definitions cannot hold {bad}", _WHOLE)
+    for section, form in SECTIONS.items():
+        items = value.get(section, [])
+        if not isinstance(items, list):
+            source.report(0, 0, f"'{section}' is not a list", "Make it a list of objects.")
+            continue
+        for number, item in enumerate(items, 1):
+            missing = [name for name in form.key if not _has(section, name, item)]
+            if missing:
+                source.report(
+                    0,
+                    0,
+                    f"{form.singular} {number} has no '{missing[0]}'",
+                    f"Each object of '{section}' needs {', '.join(form.key)}.",
+                )
+    if not source.faults:
+        _check_twice(source, value)
+
+
+def _has(section: str, name: str, item: Any) -> bool:
+    if not isinstance(item, dict):
+        return False
+    value = item.get(name, default_of(section, name, item))
+    return isinstance(value, dict if name == "arguments" else str) or value == []
+
+
+def _check_twice(source: Source, value: Definitions) -> None:
+    for section, form in SECTIONS.items():
+        seen: dict[Identity, Object] = {}
+        for item in value.get(section, []):
+            identity = identity_of(section, item)
+            first = seen.setdefault(identity, item)
+            if first is not item and canonical_json(first) != canonical_json(item):
+                what = f"{form.singular} {quoted(' '.join(filter(None, identity)))}"
+                source.report(0, 0, f"{what} is there twice, differently", "Keep one of the two.")
+
+
+def _unfit(value: Any, depth: int) -> str:
+    """Return what in a JSON value YAML and AMQP could not carry, or ""."""
+    if isinstance(value, str):
+        return "" if value.isascii() or not _has_surrogate(value) else "half a surrogate pair"
+    if isinstance(value, dict | list):
+        if depth > _MAX_DEPTH:
+            return f"lists and objects more than {_MAX_DEPTH} deep"
+        keys: list[Any] = list(value) if isinstance(value, dict) else []
+        children = value.values() if isinstance(value, dict) else value
+        return next((bad for part in (*keys, *children) if (bad := _unfit(part, depth + 1))), "")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "a number beyond 64 bits"
+    return "a number beyond 64 bits" if value in (float("inf"), float("-inf")) else ""
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+# --- from definitions to declarations ---------------------------------------------
+
+
+@define(eq=False)
+class Reading:
+    """What became of definitions that were read."""
+
+    topology: Topology
+    # object -> why it is kept as it is
+    kept: dict[Reference, str] = field(factory=dict)
+    # object -> what of it is kept as it is, and why
+    remarks: dict[Reference, str] = field(factory=dict)
+
+
+def read_definitions(
+    definitions: Definitions,
+    file: str = "<text>",
+    refused: Mapping[Reference, str] | None = None,
+) -> Reading:
+    """Return the topology that definitions declare; `to_definitions` of it gives them back.
+
+    Objects in lists may come back in another order, and a field that some objects of a section
+    leave out and others do not comes back with its default. `refused` names objects to keep as
+    they are, with the reason.
+    """
+    reading = Reading(Topology(file, compatibility=_compatibility(definitions)))
+    reading.kept.update(refused or {})
+    _Reader(definitions, reading).read()
+    rest = _rest(definitions, declared_definitions(reading.topology))
+    reading.topology = evolve(reading.topology, definitions=rest)
+    return reading
+
+
+def _compatibility(definitions: Definitions) -> str:
+    """Return the profile nearest to the version that wrote the definitions."""
+    version = definitions.get("rabbitmq_version", definitions.get("rabbit_version"))
+    parts = version.split(".")[:2] if isinstance(version, str) else []
+    if len(parts) < 2 or not all(part.isdecimal() for part in parts):
+        return DEFAULT_COMPATIBILITY
+    number = int(parts[0]), int(parts[1])
+    for least, profile in (((4, 3), "4.3"), ((4, 0), "4.2"), ((3, 11), "3.13")):
+        if number >= least:
+            return profile
+    return "3.10"
+
+
+@define(eq=False)
+class _Reader:
+    definitions: Definitions
+    reading: Reading
+
+    def read(self) -> None:
+        self._users()
+        for section in ("vhosts", *(name for name in SECTIONS if name != "users")):
+            for item in self.definitions.get(section, []):
+                host = item["name"] if section == "vhosts" else item.get("vhost", "/")
+                refused = ("vhosts", (host,)) in self.reading.kept
+                if section != "global_parameters" and not refused:
+                    self._host(host)
+        self._host("/")
+        self._each("permissions", self._permission)
+        self._each("topic_permissions", self._topic_permission)
+        self._each("exchanges", self._exchange)
+        self._each("queues", self._queue)
+        self._each("policies", self._policy)
+        self._each("parameters", self._parameter)
+        self._drop_dangling()
+        self._each("bindings", self._binding)
+        hosts = self.reading.topology.virtual_hosts
+        hosts["/"] = hosts.pop("/")
+        self.reading.topology = evolve(
+            self.reading.topology, virtual_hosts={"/": hosts["/"], **hosts}
+        )
+
+    def _host(self, name: str) -> VirtualHost:
+        return self.reading.topology.virtual_hosts.setdefault(name, VirtualHost(name))
+
+    def _each(self, section: str, read: Callable[[Object], str]) -> None:
+        kept = self.reading.kept
+        for item in self.definitions.get(section, []):
+            reference = section, identity_of(section, item)
+            if reference in kept:
+                continue
+            host = item.get("vhost")
+            if ("vhosts", (host,)) in kept:
+                reason = f"virtual host {quoted(str(host))} is not declared above"
+            else:
+                reason = read(item)
+            if reason:
+                kept[reference] = reason
+
+    def _users(self) -> None:
+        users = self.reading.topology.users
+
+        def read(item: Object) -> str:
+            tags = _tags(item.get("tags"))
+            texts = [item.get(name) for name in ("password", "password_hash", "hashing_algorithm")]
+            if tags is None or not all(text is None or isinstance(text, str) for text in texts):
+                return "its tags or its password have a form that is not known"
+            password, password_hash, algorithm = texts
+            users[item["name"]] = User(
+                item["name"],
+                password if password_hash is None else None,
+                tags,
+                password_hash=password_hash,
+                hashing_algorithm=algorithm,
+            )
+            return ""
+
+        self._each("users", read)
+
+    def _permission(self, item: Object) -> str:
+        user = self.reading.topology.users.get(item["user"])
+        texts = [item.get(name) for name in ("configure", "write", "read")]
+        if user is None:
+            return f"there is no user {quoted(item['user'])}"
+        if not all(isinstance(text, str) for text in texts):
+            return "it lacks a regular expression"
+        user.permissions[item.get("vhost", "/")] = Permission(*map(str, texts))
+        return ""
+
+    def _topic_permission(self, item: Object) -> str:
+        user = self.reading.topology.users.get(item["user"])
+        write, read = item.get("write"), item.get("read")
+        if user is None:
+            return f"there is no user {quoted(item['user'])}"
+        if not isinstance(write, str) or not isinstance(read, str):
+            return "it lacks a regular expression"
+        exchanges = user.topic_permissions.setdefault(item.get("vhost", "/"), {})
+        exchanges[item["exchange"]] = TopicPermission(write, read)
+        return ""
+
+    def _exchange(self, item: Object) -> str:
+        given = _given("exchanges", item, ("durable", "auto_delete", "internal"))
+        if given is None or not isinstance(item.get("type"), str):
+            return "its type or its flags have a form that is not known"
+        if item["name"] == "":
+            return "the default exchange is always there"
+        durable, auto_delete, internal = given
+        self._host(item.get("vhost", "/")).exchanges[item["name"]] = ExchangeDeclaration(
+            item["name"], item["type"], durable, auto_delete, internal, _arguments(item)
+        )
+        return ""
+
+    def _queue(self, item: Object) -> str:
+        given = _given("queues", item, ("durable", "auto_delete"))
+        if given is None:
+            return "its flags have a form that is not known"
+        durable, auto_delete = given
+        self._host(item.get("vhost", "/")).queues[item["name"]] = QueueDeclaration(
+            item["name"], durable, False, auto_delete, _arguments(item)
+        )
+        return ""
+
+    def _policy(self, item: Object) -> str:
+        policy = _as_policy(item["name"], item)
+        if policy is None:
+            return "its pattern, priority or definition has a form that is not known"
+        self._host(item.get("vhost", "/")).policies[policy.name] = policy
+        return ""
+
+    def _parameter(self, item: Object) -> str:
+        if item["component"] != OPERATOR_POLICY:
+            return ""
+        value = item.get("value")
+        policy = _as_policy(item["name"], value) if isinstance(value, dict) else None
+        if policy is None:
+            return "its pattern, priority or definition has a form that is not known"
+        self._host(item.get("vhost", "/")).operator_policies[policy.name] = policy
+        return ""
+
+    def _binding(self, item: Object) -> str:
+        host = self._host(item.get("vhost", "/"))
+        kind = item.get("destination_type", "queue")
+        source, destination = item["source"], item["destination"]
+        if kind not in ("queue", "exchange"):
+            return f"it leads to a {quoted(kind)}"
+        if source not in host.exchanges and (source not in PREDECLARED_EXCHANGES or not source):
+            return f"exchange {quoted(source)} is not declared above"
+        there = host.queues if kind == "queue" else {**PREDECLARED_EXCHANGES, **host.exchanges}
+        if destination not in there or (kind == "exchange" and not destination):
+            return f"{kind} {quoted(destination)} is not declared above"
+        host.bindings.append(
+            BindingDeclaration(
+                source, destination, kind, item.get("routing_key", ""), _arguments(item)
+            )
+        )
+        return ""
+
+    # --- names of what is not there -------------------------------------------
+
+    def _drop_dangling(self) -> None:
+        """Take out names of exchanges and queues that are not there: they act as if not given.
+
+        RabbitMQ drops what is sent to a missing alternate or dead-letter exchange (S37, S109), and
+        a topology file that names one is refused. They are kept beside, like unknown fields.
+        """
+        there = {
+            section: {
+                (item.get("vhost", "/"), item["name"]) for item in self.definitions.get(section, [])
+            }
+            for section in ("exchanges", "queues")
+        }
+        for host in self.reading.topology.virtual_hosts.values():
+            for exchange in host.exchanges.values():
+                alternate = exchange.arguments.get("alternate-exchange")
+                if _is_missing(alternate, host.name, there["exchanges"]):
+                    del exchange.arguments["alternate-exchange"]
+                    self._remark("exchanges", host, exchange.name, "alternate-exchange", alternate)
+            for queue in host.queues.values():
+                self._drop_dead_letter(queue, host, there)
+            for policy in (*host.policies.values(), *host.operator_policies.values()):
+                self._drop_from_policy(policy, host, there["exchanges"])
+
+    def _drop_dead_letter(
+        self,
+        queue: QueueDeclaration,
+        host: VirtualHost,
+        there: dict[str, set[tuple[str, str]]],
+    ) -> None:
+        arguments = queue.arguments
+        exchange = arguments.get("x-dead-letter-exchange")
+        key = arguments.get("x-dead-letter-routing-key")
+        missing = _is_missing(exchange, host.name, there["exchanges"])
+        if exchange == "" and isinstance(key, str) and (host.name, key) not in there["queues"]:
+            missing = True
+        if missing:
+            named = exchange or key
+            for name in ("exchange", "routing-key", "strategy"):
+                arguments.pop(f"x-dead-letter-{name}", None)
+            self._remark("queues", host, queue.name, "its dead letters", named)
+
+    def _drop_from_policy(
+        self, policy: Policy, host: VirtualHost, exchanges: set[tuple[str, str]]
+    ) -> None:
+        for key in ("dead-letter-exchange", "alternate-exchange"):
+            name = policy.definition.get(key)
+            if _is_missing(name, host.name, exchanges) and len(policy.definition) > 1:
+                del policy.definition[key]
+                if policy is host.policies.get(policy.name):
+                    self._remark("policies", host, policy.name, key, name)
+
+    def _remark(self, section: str, host: VirtualHost, name: str, what: str, target: Any) -> None:
+        self.reading.remarks[section, (host.name, name)] = (
+            f"{what} would go to {quoted(str(target))}, which does not exist"
+        )
+
+
+def _is_missing(name: Any, host: str, there: Collection[tuple[str, str]]) -> bool:
+    return isinstance(name, str) and name not in PREDECLARED_EXCHANGES and (host, name) not in there
+
+
+def _given(section: str, item: Object, names: tuple[str, ...]) -> list[bool] | None:
+    values = [item.get(name, default_of(section, name, item)) for name in names]
+    return values if all(isinstance(value, bool) for value in values) else None
+
+
+def _arguments(item: Object) -> dict[str, Any]:
+    return dict(item.get("arguments") or {})
+
+
+def _tags(tags: Any) -> tuple[str, ...] | None:
+    """Return a user's tags: a list, or, before RabbitMQ 3.9, one text with commas."""
+    if isinstance(tags, str):
+        return tuple(filter(None, (tag.strip() for tag in tags.split(","))))
+    if tags is None:
+        return ()
+    known = isinstance(tags, list) and all(isinstance(tag, str) and tag for tag in tags)
+    return tuple(tags) if known else None
+
+
+def _as_policy(name: str, item: Object) -> Policy | None:
+    pattern, definition = item.get("pattern"), item.get("definition")
+    apply_to, priority = item.get("apply-to", "all"), item.get("priority", 0)
+    if not (
+        isinstance(pattern, str)
+        and isinstance(definition, dict)
+        and isinstance(apply_to, str)
+        and isinstance(priority, int)
+        and not isinstance(priority, bool)
+    ):
+        return None
+    return Policy(name, pattern, apply_to, priority, dict(definition))
+
+
+# --- what is left over --------------------------------------------------------------
+
+
+def _rest(definitions: Definitions, declared: Definitions) -> DefinitionsRest:
+    """Return what must be added to `declared` to make `definitions` of it."""
+    rest = DefinitionsRest()
+    for name, value in definitions.items():
+        if name not in SECTIONS:
+            rest.keep[name] = value
+    for section in SECTIONS:
+        if section not in definitions:
+            rest.omit[section] = "all"
+            continue
+        known = objects_by_identity(section, declared[section])
+        kept: list[Any] = []
+        fields: list[Any] = []
+        left_out: list[set[str]] = []
+        for identity, item in objects_by_identity(section, definitions[section]).items():
+            said = known.get(identity)
+            if said is None:
+                kept.append(item)
+                continue
+            left_out.append(said.keys() - item.keys())
+            if further := _further_fields(section, said, item):
+                key = SECTIONS[section].key
+                fields.append({name: said[name] for name in key} | further)
+        if kept:
+            rest.keep[section] = kept
+        if fields:
+            rest.fields[section] = fields
+        if omitted := _omitted(section, left_out, kept):
+            rest.omit[section] = omitted
+    return rest
+
+
+def _further_fields(section: str, said: Object, item: Object) -> Object:
+    further = {}
+    for name, value in item.items():
+        present = said.get(name)
+        if name in said and canonical_json(present) == canonical_json(value):
+            continue
+        if name in SECTIONS[section].key or (section == "users" and name == "password"):
+            continue  # a password is said by its hash; RabbitMQ refuses both together
+        if isinstance(present, dict) and isinstance(value, dict):
+            value = {
+                key: part
+                for key, part in value.items()
+                if key not in present or canonical_json(present[key]) != canonical_json(part)
+            }
+        further[name] = value
+    return further
+
+
+def _omitted(section: str, left_out: list[set[str]], kept: list[Any]) -> list[Any]:
+    """Return the fields that every object of a section leaves out."""
+    if not left_out:
+        return [name for name in SECTIONS[section].key if kept and name not in kept[0]]
+    return sorted(set.intersection(*left_out))
