@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from leveret.properties import FieldTable
-    from leveret.queues.message import QueuedMessage
+    from leveret.queues.message import AnyMessage, QueuedMessage
     from leveret.queues.queue import Queue
 
 __all__ = ["Consumer", "ConsumerStatistics", "Consumers", "Receiver"]
@@ -33,6 +33,10 @@ class Receiver(Protocol):
 
     def receive(self, consumer: Consumer, entry: QueuedMessage) -> None:
         """Take a delivery. It must not call the queue back."""
+        ...
+
+    def pass_on(self, consumer: Consumer, message: AnyMessage) -> None:
+        """Take a fresh delivery that is never acknowledged. It must not call the queue back."""
         ...
 
     def consumer_cancelled(self, consumer: Consumer) -> None:
@@ -99,6 +103,8 @@ class Consumers:
 
     # minus priority -> consumers in line
     _lines: SortedDict[int, deque[Consumer]] = field(factory=SortedDict, init=False)
+    # The line of the highest priority, since looking it up costs more than all of `next`.
+    _front: deque[Consumer] | None = field(default=None, init=False)
     # (receiver, tag) -> consumer, in line or blocked, in order of registration
     registered: dict[tuple[Receiver, str], Consumer] = field(factory=dict, init=False)
 
@@ -124,18 +130,17 @@ class Consumers:
         if not consumer.blocked and line is not None:
             line.remove(consumer)
             if not line:
-                del self._lines[-consumer.priority]
+                self._drop_line(-consumer.priority)
 
     def first(self) -> Consumer | None:
         """Return who stands first in line, able or not; a blocked one only where all are."""
-        if self._lines:
-            return self._lines.peekitem(0)[1][0]
+        if self._front is not None:
+            return self._front[0]
         return next(iter(self), None)
 
     def next(self) -> Consumer | None:
         """Return who gets the next message and send it to the end of its line, or None."""
-        while self._lines:
-            key, line = self._lines.peekitem(0)
+        while (line := self._front) is not None:
             consumer = line[0]
             if consumer.can_take():
                 if len(line) > 1:
@@ -145,8 +150,12 @@ class Consumers:
             self._blocked[consumer] = None
             line.popleft()
             if not line:
-                del self._lines[key]
+                self._drop_line(-consumer.priority)
         return None
+
+    def _drop_line(self, key: int) -> None:
+        del self._lines[key]
+        self._front = self._lines.peekitem(0)[1] if self._lines else None
 
     def unblock(self, consumers: Iterable[Consumer]) -> bool:
         """Let those of the blocked that can take a message again re-enter; say whether any did.
@@ -166,10 +175,12 @@ class Consumers:
         line = self._lines.get(-consumer.priority)
         if line is None:
             line = self._lines[-consumer.priority] = deque()
+            self._front = self._lines.peekitem(0)[1]
         line.append(consumer)
 
     def check(self) -> None:
         """Assert that each consumer stands in its own line once, or is blocked."""
+        assert self._front is (self._lines.peekitem(0)[1] if self._lines else None)
         in_line = [consumer for line in self._lines.values() for consumer in line]
         assert all(line for line in self._lines.values()), "an empty line was kept"
         assert len(in_line) == len(set(map(id, in_line)))

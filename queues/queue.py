@@ -1,53 +1,26 @@
 """A queue: ready messages in order, unacknowledged ones counted, consumers in turn.
 
-The rules are those of RabbitMQ's classic queue (`rabbit_amqqueue_process`) and, where
-`settings.type` says so, of a quorum queue on one node. Everything happens at once and in the
-caller's turn; what reaches beyond the queue (a message that dies, the queue's own end) goes to
-its `host`.
+Everything happens at once and in the caller's turn; what reaches beyond the queue (a message that
+dies, the queue's own end) goes to its `host`.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
-from leveret.queues.consumers import Consumer, Consumers, ConsumerStatistics, Receiver
-from leveret.queues.message import AnyMessage, QueuedMessage
-from leveret.queues.ready import FifoReady, PriorityReady, Ready, ReturnsFirstReady
-from leveret.queues.rules import QueueRules
-from leveret.queues.settings import QueueSettings
+from leveret.queues.message import QueuedMessage
+from leveret.queues.queue_base import QueueBase, QueueHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from leveret.properties import FieldTable
+    from leveret.queues.consumers import Consumer, ConsumerStatistics, Receiver
+    from leveret.queues.message import AnyMessage
 
 __all__ = ["Queue", "QueueHost", "QueueStatistics"]
-
-
-class QueueHost(Protocol):
-    """What a queue needs of the virtual host it lives in."""
-
-    def now_ms(self) -> int:
-        """Return the present in milliseconds."""
-        ...
-
-    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
-        """Call back when the clock reaches `deadline_ms`."""
-        ...
-
-    def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
-        """Take a message that left the queue unconsumed; dead-letter it where that is set up.
-
-        It must not call the queue back within this call.
-        """
-        ...
-
-    def queue_ended(self, queue: Queue, reason: str) -> None:
-        """Delete the queue: its lease ran out, or its last consumer left (S36, S92)."""
-        ...
 
 
 @frozen
@@ -73,111 +46,35 @@ class QueueStatistics:
 
 
 @define(eq=False)
-class Queue:
+class Queue(QueueBase):
     """One queue.
 
     Publishing, getting and settling are O(1) on a plain queue, O(log n) with priorities or after
     a requeue; settings that are not used cost one test each.
     """
 
-    name: str
-    host: QueueHost
-    settings: QueueSettings = field(factory=QueueSettings)
-    durable: bool = True
-    exclusive_owner: object | None = None
-    auto_delete: bool = False
-    arguments: FieldTable = field(factory=dict)
-    rules: QueueRules = field(factory=QueueRules)
-    ready: Ready = field(init=False)
-    consumers: Consumers = field(factory=Consumers, init=False)
-    ready_bytes: int = field(default=0, init=False)
-    unacked: int = field(default=0, init=False)
-    unacked_bytes: int = field(default=0, init=False)
-    #: Returned messages that wait before they are ready again (delayed retry).
-    delayed: int = field(default=0, init=False)
-    deleted: bool = field(default=False, init=False)
-    # The single active consumer, or the exclusive one.
-    _active: Consumer | None = field(default=None, init=False)
-    _had_consumers: bool = field(default=False, init=False)
-    _next_position: int = field(default=0, init=False)
-    _limited: bool = field(default=False, init=False)
-    _refuses: bool = field(default=False, init=False)
-    # The deadline that the expiry timer is set to; None while it is not set.
-    _expiry_timer_ms: int | None = field(default=None, init=False)
-    _may_expire: bool = field(default=False, init=False)
-    _lease_ends_ms: int | None = field(default=None, init=False)
-    _lease_timer: bool = field(default=False, init=False)
-    _delivered: int = field(default=0, init=False)
-    _redelivered: int = field(default=0, init=False)
-    _acked: int = field(default=0, init=False)
-    _purged: int = field(default=0, init=False)
-    _refused: int = field(default=0, init=False)
-    # reason -> messages that died of it
-    _died: dict[str, int] = field(factory=dict, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        if self.settings.max_priority is not None:
-            self.ready = PriorityReady(self.settings.max_priority)
-        elif self.settings.type == "quorum":
-            self.ready = ReturnsFirstReady()
-        else:
-            self.ready = FifoReady()
-        self.apply(self.settings)
-
-    # -- settings
-
-    def apply(self, settings: QueueSettings) -> None:
-        """Put settings in force, also for the messages that wait already (S91, S100)."""
-        self.settings = settings
-        self._limited = settings.max_length is not None or settings.max_length_bytes is not None
-        self._refuses = self._limited and settings.overflow != "drop-head"
-        self._drop_head()
-        self._expire()
-        self._lease_ends_ms = None
-        self.touch()
-
-    def touch(self) -> None:
-        """Renew the queue's lease: it was declared, got from, or left by a consumer (S92)."""
-        if self.settings.expires_ms is None or self.consumers.registered:
-            return
-        self._lease_ends_ms = self.host.now_ms() + self.settings.expires_ms
-        if not self._lease_timer:
-            self._lease_timer = True
-            self.host.call_at(self._lease_ends_ms, self._lease_due)
-
-    def _lease_due(self) -> None:
-        self._lease_timer = False
-        if self._lease_ends_ms is None or self.deleted or self.consumers.registered:
-            return
-        if self._lease_ends_ms > self.host.now_ms():
-            self._lease_timer = True
-            self.host.call_at(self._lease_ends_ms, self._lease_due)
-        else:
-            self.host.queue_ended(self, "expired")
+    def _self(self) -> Queue:
+        return self
 
     # -- publishing
 
     def publish(self, message: AnyMessage) -> bool:
         """Take a message; return False where the queue's limit refuses it (S62, S96)."""
         if self._refuses and self._would_overflow(message):
-            self._refused += 1
-            if self.settings.overflow == "reject-publish-dlx":
-                self._next_position += 1
-                self._died["maxlen"] = self._died.get("maxlen", 0) + 1
-                self.host.message_died(self, message, "maxlen")
+            self._refuse(message)
             return False
-        ttl_ms = self.settings.message_ttl_ms
         expires_at_ms = None
-        if ttl_ms is not None or message.expiration_ms is not None:
-            expires_at_ms = self._expiry(ttl_ms, message.expiration_ms)
-        entry = QueuedMessage(message, self, self._next_position, expires_at_ms)
-        self._next_position += 1
-        if self.consumers.registered and not self.ready:
+        if self._message_ttl_ms is not None or message.expiration_ms is not None:
+            expires_at_ms = self._expiry(self._message_ttl_ms, message.expiration_ms)
+        position = self._next_position
+        self._next_position = position + 1
+        if self.consumers.registered and not self.ready_count:
             consumer = self._next_consumer()
             if consumer is not None:  # even a message with TTL 0 reaches a waiting consumer (S90)
-                self._hand(entry, consumer)
+                self._hand_fresh(message, consumer, position, expires_at_ms)
                 return True
-        self.ready.push(entry)
+        self.ready.push(QueuedMessage(message, self, position, expires_at_ms))
+        self.ready_count += 1
         self.ready_bytes += message.size
         if expires_at_ms is not None:
             self._may_expire = True
@@ -187,82 +84,27 @@ class Queue:
             self._expire()
         return True
 
-    def _expiry(self, ttl_ms: int | None, expiration_ms: int | None) -> int:
-        """Return when the smaller of both times to live ends (S88)."""
-        times = [time for time in (ttl_ms, expiration_ms) if time is not None]
-        return self.host.now_ms() + min(times)
+    def _refuse(self, message: AnyMessage) -> None:
+        self._refused += 1
+        if self.settings.overflow == "reject-publish-dlx":
+            self._next_position += 1
+            self._died["maxlen"] = self._died.get("maxlen", 0) + 1
+            self.host.message_died(self, message, "maxlen")
 
-    def _would_overflow(self, message: AnyMessage) -> bool:
-        settings = self.settings
-        if settings.max_length is not None and len(self.ready) + 1 > settings.max_length:
-            return True
-        limit = settings.max_length_bytes
-        return limit is not None and self.ready_bytes + message.size > limit
-
-    def _over_limit(self) -> bool:
-        settings = self.settings
-        if settings.max_length is not None and len(self.ready) > settings.max_length:
-            return True
-        limit = settings.max_length_bytes
-        return limit is not None and self.ready_bytes > limit
-
-    def _drop_head(self) -> None:
-        """Let the oldest ready messages go until the limits hold (S93–S95, S98)."""
-        if self._limited and not self._refuses:
-            while self._over_limit() and self._kill_head("maxlen"):
-                pass
-
-    def _kill_head(self, reason: str) -> bool:
-        entry = self.ready.pop()
-        if entry is None:
-            return False
-        self.ready_bytes -= entry.message.size
-        self._kill(entry, reason)
-        return True
-
-    def _kill(self, entry: QueuedMessage, reason: str) -> None:
-        self._died[reason] = self._died.get(reason, 0) + 1
-        self.host.message_died(self, entry.message, reason)
-
-    # -- expiry of messages
-
-    def _expire(self) -> None:
-        """Let go of what is due at the head, and see that this runs again when more is (S89)."""
-        if not self._may_expire:
-            return
-        now_ms = self.host.now_ms()
-        if self.settings.type == "quorum" and isinstance(self.ready, PriorityReady):
-            self._expire_by_priority(self.ready, now_ms)
-            return
-        while (head := self.ready.peek()) is not None:
-            if head.expires_at_ms is None:
-                return
-            if head.expires_at_ms > now_ms:
-                self._expire_at(head.expires_at_ms)
-                return
-            self._kill_head("expired")
-        self._may_expire = False
-
-    def _expire_by_priority(self, ready: PriorityReady, now_ms: int) -> None:
-        """Let go of what is due at the head of each priority, as quorum queues do (S99)."""
-        while due := [h for h in ready.heads() if h.is_due(now_ms)]:
-            for head in due:
-                ready.pop_head(head)
-                self.ready_bytes -= head.message.size
-                self._kill(head, "expired")
-        deadlines = [h.expires_at_ms for h in ready.heads() if h.expires_at_ms is not None]
-        if deadlines:
-            self._expire_at(min(deadlines))
-
-    def _expire_at(self, deadline_ms: int) -> None:
-        if self._expiry_timer_ms is None or deadline_ms < self._expiry_timer_ms:
-            self._expiry_timer_ms = deadline_ms
-            self.host.call_at(deadline_ms, self._expiry_due)
-
-    def _expiry_due(self) -> None:
-        self._expiry_timer_ms = None
-        if not self.deleted:
-            self._expire()
+    def _hand_fresh(
+        self, message: AnyMessage, consumer: Consumer, position: int, expires_at_ms: int | None
+    ) -> None:
+        """Hand a message over as it comes; without acknowledgement it leaves no trace here."""
+        self._delivered += 1
+        consumer.delivered += 1
+        if consumer.no_ack:
+            self._acked += 1
+            consumer.receiver.pass_on(consumer, message)
+        else:
+            self.unacked += 1
+            self.unacked_bytes += message.size
+            entry = QueuedMessage(message, self, position, expires_at_ms)
+            consumer.receiver.receive(consumer, entry)
 
     # -- delivering
 
@@ -276,13 +118,8 @@ class Queue:
         if entry is None:
             return None
         size = entry.message.size
+        self.ready_count -= 1
         self.ready_bytes -= size
-        self._take(entry, size, no_ack)
-        if self._may_expire:
-            self._expire()
-        return entry
-
-    def _take(self, entry: QueuedMessage, size: int, no_ack: bool) -> None:
         self._delivered += 1
         if entry.redelivered:
             self._redelivered += 1
@@ -291,26 +128,36 @@ class Queue:
         else:
             self.unacked += 1
             self.unacked_bytes += size
-
-    def _hand(self, entry: QueuedMessage, consumer: Consumer) -> None:
-        self._take(entry, entry.message.size, consumer.no_ack)
-        consumer.delivered += 1
-        consumer.receiver.receive(consumer, entry)
+        if self._may_expire:
+            self._expire()
+        return entry
 
     def _run(self) -> None:
         """Deliver while a message is ready and a consumer can take it."""
-        while self.ready:
+        ready = self.ready
+        while self.ready_count:
             if self._may_expire:
                 self._expire()
-                if not self.ready:
+                if not self.ready_count:
                     return
             consumer = self._next_consumer()
             if consumer is None:
                 return
-            entry = self.ready.pop()
+            entry = ready.pop()
             assert entry is not None
-            self.ready_bytes -= entry.message.size
-            self._hand(entry, consumer)
+            size = entry.message.size
+            self.ready_count -= 1
+            self.ready_bytes -= size
+            self._delivered += 1
+            if entry.redelivered:
+                self._redelivered += 1
+            if consumer.no_ack:
+                self._acked += 1
+            else:
+                self.unacked += 1
+                self.unacked_bytes += size
+            consumer.delivered += 1
+            consumer.receiver.receive(consumer, entry)
 
     def _next_consumer(self) -> Consumer | None:
         if not self.settings.single_active_consumer:
@@ -326,7 +173,7 @@ class Queue:
     # -- settling
 
     def ack(self, entries: Sequence[QueuedMessage]) -> None:
-        """Forget unacknowledged messages of one consumer: they were handled."""
+        """Forget unacknowledged messages, all of one consumer or of none: they were handled."""
         self._settle(entries)
         self._acked += len(entries)
         self._after_settling(entries)
@@ -379,6 +226,7 @@ class Queue:
             entry.redelivered = True
             entry.consumer = None
             self.ready.put_back(entry)
+            self.ready_count += 1
             self.ready_bytes += entry.message.size
             if entry.expires_at_ms is not None:
                 self._may_expire = True
@@ -401,6 +249,7 @@ class Queue:
             if to_back:
                 entry.redelivered, entry.consumer = True, None
                 self.ready.push(entry)
+                self.ready_count += 1
                 self.ready_bytes += entry.message.size
             elif delay_ms:
                 self.delayed += 1
@@ -488,9 +337,9 @@ class Queue:
 
     def purge(self) -> int:
         """Drop all ready messages, dead-lettering none (S115); return how many there were."""
-        count = len(self.ready)
+        count = self.ready_count
         self.ready.clear()
-        self.ready_bytes = 0
+        self.ready_count = self.ready_bytes = 0
         self._purged += count
         return count
 
@@ -510,7 +359,7 @@ class Queue:
         return QueueStatistics(
             name=self.name,
             type=self.settings.type,
-            ready=len(self.ready),
+            ready=self.ready_count,
             unacked=self.unacked,
             delayed=self.delayed,
             ready_bytes=self.ready_bytes,
@@ -529,9 +378,10 @@ class Queue:
         """Assert the invariants: sizes agree, and no able consumer waits beside a ready message."""
         self.ready.check()
         self.consumers.check()
+        assert self.ready_count == len(self.ready)
         assert self.ready_bytes == sum(entry.message.size for entry in self.ready)
         assert self.unacked >= 0
         assert self.unacked_bytes >= 0
         assert self._active is None or self._active in list(self.consumers)
-        if self.ready and not self.settings.single_active_consumer:
+        if self.ready_count and not self.settings.single_active_consumer:
             assert not any(c.can_take() for c in self.consumers if not c.blocked)

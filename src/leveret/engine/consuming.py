@@ -88,7 +88,7 @@ class ConsumeMethods(TimeoutMethods):
             message = message.with_header("x-delivery-count", entry.delivery_count)
         if broker.work:
             broker.settle()
-        return tag, entry.redelivered, message, len(found.ready)
+        return tag, entry.redelivered, message, found.ready_count
 
     def _admit_get(self, name: str) -> Queue:
         name = self.expand_queue_name(name)
@@ -244,6 +244,12 @@ class ConsumeMethods(TimeoutMethods):
         if entry.delivery_count:  # a quorum queue's (S87)
             message = message.with_header("x-delivery-count", entry.delivery_count)
         self.listener.delivered(consumer.tag, tag, entry.redelivered, message)
+
+    def pass_on(self, consumer: Consumer, message: AnyMessage) -> None:
+        """Take a fresh delivery that is never acknowledged, and tell the client."""
+        tag = self._next_tag
+        self._next_tag = tag + 1
+        self.listener.delivered(consumer.tag, tag, False, message)
 
     def consumer_cancelled(self, consumer: Consumer) -> None:
         """Take note that a consumer's queue is gone (S73)."""

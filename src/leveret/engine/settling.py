@@ -116,6 +116,19 @@ class SettleMethods(ChannelBase):
         Those of one queue and consumer are settled together, and the groups go in RabbitMQ's
         order (`foreach_per_queue`): by name; what basic.get took stands alone and first.
         """
+        settled = list(entries.values())
+        if not settled:
+            return
+        consumer = settled[0].consumer
+        if consumer is not None and all(entry.consumer is consumer for entry in settled):
+            self._held -= len(settled)
+            self._settle_group(how, settled)
+        else:
+            self._settle_by_group(how, entries)
+        if self._global_prefetch:
+            self.run_consumers()
+
+    def _settle_by_group(self, how: Settlement, entries: Mapping[int, QueuedMessage]) -> None:
         # sort key -> deliveries
         groups: dict[tuple[str, str, int], list[QueuedMessage]] = {}
         for tag, entry in entries.items():
@@ -127,8 +140,6 @@ class SettleMethods(ChannelBase):
                 self._held -= 1
         for key in sorted(groups):
             self._settle_group(how, groups[key])
-        if self._global_prefetch:
-            self.run_consumers()
 
     def _settle_group(self, how: Settlement, entries: list[QueuedMessage]) -> None:
         queue = entries[0].queue

@@ -174,7 +174,7 @@ class TopologyMethods(ChannelBase):
         else:
             found = self._declare(name, durable, exclusive, auto_delete, arguments or {})
         self._last_queue = found.name
-        return QueueDeclareOk(found.name, len(found.ready), len(found.consumers))
+        return QueueDeclareOk(found.name, found.ready_count, len(found.consumers))
 
     def _declare_reply_queue(self, name: str) -> QueueDeclareOk:
         """Say whether a client waits for direct replies (S118)."""

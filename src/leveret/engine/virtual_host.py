@@ -345,7 +345,7 @@ class VirtualHost:
             )
         if if_unused and queue.consumers.registered:
             raise PreconditionFailed(f"{resource} in use")
-        if if_empty and queue.ready:
+        if if_empty and queue.ready_count:
             raise PreconditionFailed(f"{resource} not empty")
         return self.remove_queue(queue, "deleted")
 

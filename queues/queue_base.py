@@ -1,0 +1,217 @@
+"""The state of a queue, and how messages leave it by themselves: limits, times to live, its lease.
+
+The rules are those of RabbitMQ's classic queue (`rabbit_amqqueue_process`) and, where
+`settings.type` says so, of a quorum queue on one node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import define, field
+
+from leveret.queues.consumers import Consumers
+from leveret.queues.ready import FifoReady, PriorityReady, ReturnsFirstReady
+from leveret.queues.rules import QueueRules
+from leveret.queues.settings import QueueSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leveret.properties import FieldTable
+    from leveret.queues.consumers import Consumer
+    from leveret.queues.message import AnyMessage, QueuedMessage
+    from leveret.queues.queue import Queue
+    from leveret.queues.ready import Ready
+
+__all__ = ["QueueBase", "QueueHost"]
+
+
+class QueueHost(Protocol):
+    """What a queue needs of the virtual host it lives in."""
+
+    def now_ms(self) -> int:
+        """Return the present in milliseconds."""
+        ...
+
+    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> object:
+        """Call back when the clock reaches `deadline_ms`."""
+        ...
+
+    def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
+        """Take a message that left the queue unconsumed; dead-letter it where that is set up.
+
+        It must not call the queue back within this call.
+        """
+        ...
+
+    def queue_ended(self, queue: Queue, reason: str) -> None:
+        """Delete the queue: its lease ran out, or its last consumer left (S36, S92)."""
+        ...
+
+
+@define(eq=False)
+class QueueBase:
+    """What a queue is made of. `ready_count` is the number of messages in `ready`."""
+
+    name: str
+    host: QueueHost
+    settings: QueueSettings = field(factory=QueueSettings)
+    durable: bool = True
+    exclusive_owner: object | None = None
+    auto_delete: bool = False
+    arguments: FieldTable = field(factory=dict)
+    rules: QueueRules = field(factory=QueueRules)
+    ready: Ready = field(init=False)
+    consumers: Consumers = field(factory=Consumers, init=False)
+    ready_count: int = field(default=0, init=False)
+    ready_bytes: int = field(default=0, init=False)
+    unacked: int = field(default=0, init=False)
+    unacked_bytes: int = field(default=0, init=False)
+    #: Returned messages that wait before they are ready again (delayed retry).
+    delayed: int = field(default=0, init=False)
+    deleted: bool = field(default=False, init=False)
+    # The single active consumer, or the exclusive one.
+    _active: Consumer | None = field(default=None, init=False)
+    _had_consumers: bool = field(default=False, init=False)
+    _next_position: int = field(default=0, init=False)
+    _limited: bool = field(default=False, init=False)
+    _refuses: bool = field(default=False, init=False)
+    _message_ttl_ms: int | None = field(default=None, init=False)
+    # The deadline that the expiry timer is set to; None while it is not set.
+    _expiry_timer_ms: int | None = field(default=None, init=False)
+    _may_expire: bool = field(default=False, init=False)
+    _lease_ends_ms: int | None = field(default=None, init=False)
+    _lease_timer: bool = field(default=False, init=False)
+    _delivered: int = field(default=0, init=False)
+    _redelivered: int = field(default=0, init=False)
+    _acked: int = field(default=0, init=False)
+    _purged: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+    # reason -> messages that died of it
+    _died: dict[str, int] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.settings.max_priority is not None:
+            self.ready = PriorityReady(self.settings.max_priority)
+        elif self.settings.type == "quorum":
+            self.ready = ReturnsFirstReady()
+        else:
+            self.ready = FifoReady()
+        self.apply(self.settings)
+
+    # -- settings and lease
+
+    def apply(self, settings: QueueSettings) -> None:
+        """Put settings in force, limits also for the messages that wait already (S100)."""
+        self.settings = settings
+        self._message_ttl_ms = settings.message_ttl_ms
+        self._limited = settings.max_length is not None or settings.max_length_bytes is not None
+        self._refuses = self._limited and settings.overflow != "drop-head"
+        self._drop_head()
+        self._expire()
+        self._lease_ends_ms = None
+        self.touch()
+
+    def touch(self) -> None:
+        """Renew the queue's lease: it was declared, got from, or left by a consumer (S92)."""
+        if self.settings.expires_ms is None or self.consumers.registered:
+            return
+        self._lease_ends_ms = self.host.now_ms() + self.settings.expires_ms
+        if not self._lease_timer:
+            self._lease_timer = True
+            self.host.call_at(self._lease_ends_ms, self._lease_due)
+
+    def _lease_due(self) -> None:
+        self._lease_timer = False
+        if self._lease_ends_ms is None or self.deleted or self.consumers.registered:
+            return
+        if self._lease_ends_ms > self.host.now_ms():
+            self._lease_timer = True
+            self.host.call_at(self._lease_ends_ms, self._lease_due)
+        else:
+            self.host.queue_ended(self._self(), "expired")
+
+    def _self(self) -> Queue:
+        raise NotImplementedError
+
+    # -- limits
+
+    def _would_overflow(self, message: AnyMessage) -> bool:
+        settings = self.settings
+        if settings.max_length is not None and self.ready_count + 1 > settings.max_length:
+            return True
+        limit = settings.max_length_bytes
+        return limit is not None and self.ready_bytes + message.size > limit
+
+    def _over_limit(self) -> bool:
+        settings = self.settings
+        if settings.max_length is not None and self.ready_count > settings.max_length:
+            return True
+        limit = settings.max_length_bytes
+        return limit is not None and self.ready_bytes > limit
+
+    def _drop_head(self) -> None:
+        """Let the oldest ready messages go until the limits hold (S93–S95, S98)."""
+        if self._limited and not self._refuses:
+            while self._over_limit() and self._kill_head("maxlen"):
+                pass
+
+    def _kill_head(self, reason: str) -> bool:
+        entry = self.ready.pop()
+        if entry is None:
+            return False
+        self.ready_count -= 1
+        self.ready_bytes -= entry.message.size
+        self._kill(entry, reason)
+        return True
+
+    def _kill(self, entry: QueuedMessage, reason: str) -> None:
+        self._died[reason] = self._died.get(reason, 0) + 1
+        self.host.message_died(self._self(), entry.message, reason)
+
+    # -- expiry of messages
+
+    def _expiry(self, ttl_ms: int | None, expiration_ms: int | None) -> int:
+        """Return when the smaller of both times to live ends (S88)."""
+        times = [time for time in (ttl_ms, expiration_ms) if time is not None]
+        return self.host.now_ms() + min(times)
+
+    def _expire(self) -> None:
+        """Let go of what is due at the head, and see that this runs again when more is (S89)."""
+        if not self._may_expire:
+            return
+        now_ms = self.host.now_ms()
+        if self.settings.type == "quorum" and isinstance(self.ready, PriorityReady):
+            self._expire_by_priority(self.ready, now_ms)
+            return
+        while (head := self.ready.peek()) is not None:
+            if head.expires_at_ms is None:
+                return
+            if head.expires_at_ms > now_ms:
+                self._expire_at(head.expires_at_ms)
+                return
+            self._kill_head("expired")
+        self._may_expire = False
+
+    def _expire_by_priority(self, ready: PriorityReady, now_ms: int) -> None:
+        """Let go of what is due at the head of each priority, as quorum queues do (S99)."""
+        while due := [h for h in ready.heads() if h.is_due(now_ms)]:
+            for head in due:
+                ready.pop_head(head)
+                self.ready_count -= 1
+                self.ready_bytes -= head.message.size
+                self._kill(head, "expired")
+        deadlines = [h.expires_at_ms for h in ready.heads() if h.expires_at_ms is not None]
+        if deadlines:
+            self._expire_at(min(deadlines))
+
+    def _expire_at(self, deadline_ms: int) -> None:
+        if self._expiry_timer_ms is None or deadline_ms < self._expiry_timer_ms:
+            self._expiry_timer_ms = deadline_ms
+            self.host.call_at(deadline_ms, self._expiry_due)
+
+    def _expiry_due(self) -> None:
+        self._expiry_timer_ms = None
+        if not self.deleted:
+            self._expire()
