@@ -23,7 +23,7 @@ from leveret.wire.fields import (
 if TYPE_CHECKING:
     from leveret.properties import FieldValue
 
-__all__ = ["WireMessage", "decode_properties", "encode_header"]
+__all__ = ["LargeMessage", "WireMessage", "decode_properties", "encode_header", "is_plain"]
 
 #: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
 HEADER = Struct(">HHQH")
@@ -54,7 +54,10 @@ FLAG_HEADERS = _FLAGS["headers"]
 FLAG_DELIVERY_MODE = _FLAGS["delivery_mode"]
 FLAG_PRIORITY = _FLAGS["priority"]
 #: Properties that basic.publish checks.
-FLAGS_CHECKED = _FLAGS["expiration"] | _FLAGS["reply_to"] | _FLAGS["user_id"]
+FLAGS_CHECKED: int = _FLAGS["expiration"] | _FLAGS["reply_to"] | _FLAGS["user_id"]
+
+#: Without any of these, a message is plain.
+FLAGS_LOOKED_AT: int = FLAGS_CHECKED | FLAG_HEADERS
 
 
 def decode_properties(header: bytes) -> Properties:
@@ -124,24 +127,29 @@ class WireMessage(AnyMessage):
     """A message in the bytes it came in.
 
     `address` is exchange and routing key as two short strings, as basic.publish and basic.deliver
-    both have them; `content` is its header frame and body frames as received on channel number
-    `channel`, or None where the body was large and is kept apart.
+    both have them. `content` is its header frame and body frame as received on channel number
+    `channel`, and `header_size` the bytes of its header's payload. `is_plain` says that publishing
+    needs no look at its properties.
     """
 
     __slots__ = (
-        "_body",
         "_properties",
         "address",
         "channel",
         "content",
-        "died",
         "exchange",
-        "expiration_ms",
-        "extra_keys",
-        "header",
+        "header_size",
+        "is_plain",
         "routing_key",
         "size",
     )
+
+    _properties: Properties
+
+    # What a message has only once it was changed, and then it is no WireMessage any more.
+    expiration_ms = None
+    extra_keys = ()
+    died = False
 
     def __init__(
         self,
@@ -149,58 +157,84 @@ class WireMessage(AnyMessage):
         routing_key: str,
         address: bytes,
         channel: int,
-        header: bytes,
         size: int,
-        content: bytes | None,
-        body: bytes | None = None,
+        content: bytes,
+        header_size: int,
+        is_plain: bool,
     ) -> None:
         self.exchange = exchange
         self.routing_key = routing_key
         self.address = address
         self.channel = channel
-        self.header = header
         self.size = size
         self.content = content
-        self._body = body
-        self._properties: Properties | None = None
-        self.expiration_ms: int | None = None
-        self.extra_keys: tuple[str, ...] = ()
-        self.died = False
+        self.header_size = header_size
+        self.is_plain = is_plain
+
+    @property
+    def header(self) -> bytes:
+        """The payload of the content header."""
+        return self.content[7 : 7 + self.header_size]
 
     @property
     def properties(self) -> Properties:
         """The properties, decoded when first asked for."""
-        properties = self._properties
-        if properties is None:
-            properties = self._properties = decode_properties(self.header)
-        return properties
+        try:
+            return self._properties
+        except AttributeError:
+            self._properties = decode_properties(self.header)
+            return self._properties
 
     @property
     def body(self) -> bytes:
         """The body."""
-        body = self._body
-        if body is None:
-            assert self.content is not None
-            # header frame, then one body frame: 7 bytes before each payload, 1 behind
-            start = len(self.header) + 15
-            body = self.content[start : start + self.size]
-        return body
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether publishing needs no look at its properties.
-
-        A headers table is plain where it has neither CC nor BCC; those are found by their bytes,
-        since decoding a table costs more than all the rest of a publish.
-        """
-        flags = int.from_bytes(self.header[12:14], "big")
-        if flags & FLAGS_CHECKED:
-            return False
-        return not (flags & FLAG_HEADERS and b"CC" in self.header)
+        # header frame, then one body frame: 7 bytes before each payload, 1 behind
+        start = self.header_size + 15
+        return self.content[start : start + self.size]
 
     @property
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
-        if not self.header[12] & (FLAG_PRIORITY >> 8):
+        if not self.content[19] & (FLAG_PRIORITY >> 8):
             return 0
         return self.properties.priority or 0
+
+
+class LargeMessage(WireMessage):
+    """A message whose body came in several frames, or is too large to be copied once more."""
+
+    __slots__ = ("_body", "_header")
+
+    def __init__(
+        self, exchange: str, routing_key: str, address: bytes, header: bytes, body: bytes
+    ) -> None:
+        super().__init__(
+            exchange, routing_key, address, 0, len(body), b"", len(header), is_plain(header)
+        )
+        self._header = header
+        self._body = body
+
+    @property
+    def header(self) -> bytes:
+        """The payload of the content header."""
+        return self._header
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return self._body
+
+    @property
+    def priority(self) -> int:
+        """The `priority` property; absent is 0 (S97)."""
+        return self.properties.priority or 0
+
+
+def is_plain(header: bytes) -> bool:
+    """Say whether publishing needs no look at the properties of a content header.
+
+    A headers table is plain where it has neither CC nor BCC; those are looked for by their bytes,
+    since decoding a table costs more than all the rest of a publish.
+    """
+    flags = int.from_bytes(header[12:14], "big")
+    return not flags & FLAGS_CHECKED and not (flags & FLAG_HEADERS and b"CC" in header)
