@@ -32,7 +32,7 @@ class Callbacks:
     """The listener of a channel that has none of its own: puts calls in the broker's outbox."""
 
     channel: Channel
-    _outbox: deque[Callable[[], object]] = field(
+    outbox: deque[Callable[[], object]] = field(
         default=Factory(lambda self: self.channel.connection.broker.outbox, takes_self=True),
         init=False,
     )
@@ -60,7 +60,7 @@ class Callbacks:
             method = Deliver(
                 consumer_tag, delivery_tag, redelivered, message.exchange, message.routing_key
             )
-            self._outbox.append(
+            self.outbox.append(
                 partial(callback, self.channel, method, message.properties, message.body)
             )
 
@@ -68,26 +68,26 @@ class Callbacks:
         """Have the return callbacks called."""
         method = Return(reply_code, reply_text, message.exchange, message.routing_key)
         for callback in self.on_return:
-            self._outbox.append(
+            self.outbox.append(
                 partial(callback, self.channel, method, message.properties, message.body)
             )
 
     def confirmed(self, delivery_tag: int, multiple: bool) -> None:
         """Have the confirm callbacks called: acked."""
         for callback in self.on_confirm:
-            self._outbox.append(partial(callback, delivery_tag, multiple, True))
+            self.outbox.append(partial(callback, delivery_tag, multiple, True))
 
     def refused(self, delivery_tag: int, multiple: bool) -> None:
         """Have the confirm callbacks called: nacked."""
         for callback in self.on_confirm:
-            self._outbox.append(partial(callback, delivery_tag, multiple, False))
+            self.outbox.append(partial(callback, delivery_tag, multiple, False))
 
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Have the cancel callbacks called."""
         for callback in self.on_cancel:
-            self._outbox.append(partial(callback, consumer_tag))
+            self.outbox.append(partial(callback, consumer_tag))
 
     def closed(self, error: AMQPError | None) -> None:
         """Have the close callbacks called."""
         for callback in self.on_close:
-            self._outbox.append(partial(callback, self.channel, error))
+            self.outbox.append(partial(callback, self.channel, error))

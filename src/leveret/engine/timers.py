@@ -25,12 +25,16 @@ class Timers:
         factory=lambda: SortedDict(), init=False
     )
     _created: int = field(default=0, init=False)
+    #: Called when a deadline comes before all others: whoever waits for the first one waits anew.
+    on_earlier: Callable[[], object] | None = field(default=None, init=False)
 
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> tuple[int, int]:
         """Have `call` made when `deadline_ms` is reached; return what `cancel` takes."""
         self._created += 1
         key = (deadline_ms, self._created)
         self._calls[key] = call
+        if self.on_earlier is not None and self._calls.peekitem(0)[0] == key:
+            self.on_earlier()
         return key
 
     def cancel(self, key: tuple[int, int]) -> None:
