@@ -268,6 +268,8 @@ def check_consumer_arguments(arguments: FieldTable, kind: str, resource: str) ->
 
 
 def _quoted(value: FieldValue) -> str:
+    if isinstance(value, bytes | bytearray):
+        value = value.decode("utf-8", "replace")
     return f"'{value if isinstance(value, str) else erlang_term(value)}'"
 
 

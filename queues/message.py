@@ -47,10 +47,8 @@ class AnyMessage:
             """The body of the message."""
             ...
 
-        @property
-        def is_plain(self) -> bool:
-            """Whether it has no property that publishing or routing by key needs to look at."""
-            ...
+        #: Whether it has no property that publishing or routing by key needs to look at.
+        is_plain: bool
 
     @property
     def priority(self) -> int:
@@ -92,11 +90,9 @@ class Message(AnyMessage):
     extra_keys: tuple[str, ...] = ()
     died: bool = False
     size: int = field(default=Factory(lambda self: len(self.body), takes_self=True))
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it has no properties at all."""
-        return self.properties is NO_PROPERTIES
+    is_plain: bool = field(
+        default=Factory(lambda self: self.properties is NO_PROPERTIES, takes_self=True)
+    )
 
 
 @define(eq=False, weakref_slot=False)

@@ -300,7 +300,8 @@ class Queue(QueueBase):
         self._succeed((consumer,))
         if not self._end_if_unused():
             self.touch()
-            if self.settings.single_active_consumer and self.rules.runs_on_cancel:
+            at_once = self.rules.runs_on_cancel or self.settings.type == "quorum"
+            if self.settings.single_active_consumer and at_once:
                 self._run()
 
     def receiver_gone(self, receiver: Receiver, entries: Sequence[QueuedMessage]) -> None:

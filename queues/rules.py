@@ -11,8 +11,8 @@ __all__ = ["RULES", "QueueRules"]
 class QueueRules:
     """The behaviour of queues in one RabbitMQ version."""
 
-    #: When the single active consumer is cancelled, its successor gets messages at once; older
-    #: versions wait for the next publish, requeue or acknowledgement (S84).
+    #: When the single active consumer of a classic queue is cancelled, its successor gets messages
+    #: at once; older versions wait for the next publish, requeue or acknowledgement (S84).
     runs_on_cancel: bool = True
     #: A quorum queue without delivery limit puts what a client requeues at its back.
     quorum_requeues_to_back: bool = False

@@ -83,7 +83,8 @@ _FORMS: dict[type, Callable[[Any], Form]] = {
     str: lambda value: ("longstr", value),
     bytes: lambda value: ("longstr", value.decode("utf-8", "surrogateescape")),
     bytearray: lambda value: ("longstr", value.decode("utf-8", "surrogateescape")),
-    datetime.datetime: lambda value: ("timestamp", timestamp_seconds(value)),
+    # RabbitMQ holds a timestamp as the number of its seconds, and compares it as such (seen live).
+    datetime.datetime: lambda value: ("integer", timestamp_seconds(value)),
     list: _array_form,
     dict: _nested_table_form,
     type(None): lambda _: ("void", None),

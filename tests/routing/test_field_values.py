@@ -36,7 +36,7 @@ DIFFERENT: list[FieldValue] = [
     0,
     False,
     0.0,
-    datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+    datetime.datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC),
 ]
 
 
@@ -54,6 +54,7 @@ def test_values_of_different_kinds_have_different_forms() -> None:
         ([1, "a", None], [1, b"a", None]),
         ({"a": [True]}, {"a": [True]}),
         (datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 1, tzinfo=UTC)),
+        (datetime.datetime(2024, 1, 1), 1_704_067_200),
         (
             datetime.datetime(2024, 1, 1, 12, microsecond=5, tzinfo=UTC),
             datetime.datetime(

@@ -83,6 +83,7 @@ class PublishMethods(ChannelBase):
                 (),
                 False,
                 len(body),
+                properties is None,
             ),
             mandatory,
             immediate,
@@ -179,13 +180,13 @@ class PublishMethods(ChannelBase):
             self._check_user_id(properties.user_id)
         if properties.expiration is not None:
             changes["expiration_ms"] = parse_expiration(properties.expiration)
-        if properties.delivery_mode not in (None, 1, 2):
-            self._check_delivery_mode(properties.delivery_mode)
         headers = properties.headers
         if headers and ("CC" in headers or "BCC" in headers):
             changes["extra_keys"] = routing_keys(message.routing_key, properties)[1:]
             kept = {name: value for name, value in headers.items() if name != "BCC"}
             changes["properties"] = evolve(properties, headers=kept)
+        if properties.delivery_mode not in (None, 1, 2):
+            self._check_delivery_mode(properties.delivery_mode)
         return message.with_changes(changes) if changes else message
 
     def _check_user_id(self, claimed: str) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 from contextlib import suppress
 from struct import Struct
+from struct import error as StructError
 from typing import TYPE_CHECKING, Any
 
 from leveret.errors import (
@@ -21,6 +22,7 @@ from leveret.errors import (
     ConnectionClosedByBroker,
     FrameError,
     NotAllowed,
+    ResourceError,
     UnexpectedFrame,
 )
 from leveret.wire.channel import WireChannel, short_text
@@ -61,6 +63,12 @@ _CONTENT_HEADER = Struct(">BHIHHQH")
 
 #: How many different (exchange, routing key) pairs a connection remembers decoded.
 _ADDRESSES_KEPT = 4096
+
+#: How many bytes of input are worked off before a look at the clock: a hundred small messages.
+_SLICE_BYTES = 8192
+
+#: Bodies of at most this many bytes do not count as unfinished: all channels together hold little.
+_SMALL_BODY = 64 * 1024
 
 
 class State(enum.Enum):
@@ -118,6 +126,12 @@ class ServerConnection:
         self.client_properties: dict[str, Any] = {}
         #: Why the client was sent away, for the log; empty while it was not.
         self.reason = ""
+        self.login_refused = False
+        #: The turn was over before all that was received was worked off: call `receive(b"")`.
+        self.behind = False
+        #: Why publishers are to stop, and whether this client is one: it must not be read (S125).
+        self.blocking = ""
+        self.blocked = False
         self.unsent = 0
         self.received = 0
         self.engine: Connection | None = None
@@ -217,6 +231,29 @@ class ServerConnection:
         )
         self.broker.settle()
 
+    def block(self, reason: str) -> None:
+        """Stop the client at its next publish, which still passes (S125)."""
+        self.blocking = reason
+        self._addresses.clear()
+        self._last_publish = _NO_PUBLISH
+
+    def unblock(self) -> None:
+        """Let the client publish again."""
+        self.blocking = ""
+        if self.blocked:
+            self.blocked = False
+            if self.state is State.RUNNING and self._capable("connection.blocked"):
+                self._send("connection.unblocked")
+
+    def _block_publisher(self) -> None:
+        self.blocked = True
+        if self._capable("connection.blocked"):
+            self._send("connection.blocked", reason=self.blocking)
+
+    def _capable(self, capability: str) -> bool:
+        capabilities = self.client_properties.get("capabilities")
+        return isinstance(capabilities, dict) and capabilities.get(capability) is True
+
     def _finish(self) -> None:
         self.state = State.CLOSED
         if not self.out:
@@ -227,8 +264,11 @@ class ServerConnection:
 
     # -- input
 
-    def receive(self, data: bytes) -> None:
-        """Take bytes from the client and do what they say."""
+    def receive(self, data: bytes, turn_over: Callable[[], bool] | None = None) -> None:
+        """Take bytes from the client and do what they say.
+
+        Where `turn_over` says so in the midst of it, the rest is put off: `behind` is then True.
+        """
         self.received += len(data)
         if self._rest:
             data = self._rest + data
@@ -240,8 +280,12 @@ class ServerConnection:
                 return
             self._protocol_header(data[:8])
             at = 8
+        self.behind = False
         try:
-            at = self._frames(data, at)
+            if turn_over is None:
+                at = self._frames(data, at, len(data))
+            else:
+                at = self._slices(data, at, turn_over)
         except ConnectionClosedByBroker as error:
             self.close(error)
             return
@@ -249,9 +293,24 @@ class ServerConnection:
             self._rest = data[at:] if at else data
         for channel in self.confirming:
             channel.engine.flush_confirms()
+        if self.blocking and self._addresses and not self.blocked:
+            self._block_publisher()
 
-    def _frames(self, data: bytes, at: int) -> int:
-        """Do what the whole frames in `data` say; return where the first partial one begins.
+    def _slices(self, data: bytes, at: int, turn_over: Callable[[], bool]) -> int:
+        """Do as `_frames`, until the turn is over."""
+        while True:
+            stop = at + _SLICE_BYTES
+            at = self._frames(data, at, stop)
+            if at < stop:
+                return at
+            if turn_over():
+                self.behind = self.state is not State.CLOSED
+                return at
+
+    def _frames(self, data: bytes, at: int, stop: int) -> int:
+        """Do what the whole frames in `data` that begin before `stop` say.
+
+        Returns the offset of the first frame that is partial, or begins at or behind `stop`.
 
         Measured: publishers send the same basic.publish again and again, so the last one's frame
         is compared as bytes before anything is unpacked; and a publish or ack costs a third of
@@ -259,9 +318,10 @@ class ServerConnection:
         """
         end = len(data)
         unpack = FRAME_HEADER.unpack_from
-        while end - at >= OVERHEAD and self.state is not State.CLOSED:
+        last = min(end - OVERHEAD, stop - 1)
+        while at <= last and self.state is not State.CLOSED:
             if data.startswith(self._last_publish, at):
-                behind = self._publish_again(data, at, end)
+                behind = self._publish_again(data, at, end, stop)
                 if behind > at:
                     at = behind
                     continue
@@ -279,7 +339,7 @@ class ServerConnection:
                 if channel is not None and not channel.closing and channel.content is None:
                     if payload.startswith(_PUBLISH):
                         self._learn_publish(channel, data[at : payload_end + 1])
-                        behind = self._publish_again(data, at, end)
+                        behind = self._publish_again(data, at, end, stop)
                         if behind > at:
                             at = behind
                             continue
@@ -298,8 +358,10 @@ class ServerConnection:
         self._last_channel = channel
         self._last_address = self._addresses.get(fields) or self._learn_address(fields)
 
-    def _publish_again(self, data: bytes, at: int, end: int) -> int:
+    def _publish_again(self, data: bytes, at: int, end: int, stop: int) -> int:
         """Publish, as last time, each message whose content is whole and in one body frame or none.
+
+        Only those that begin before `stop`.
 
         Returns the offset behind the last of them; `at` where it is to go the general way.
         """
@@ -313,13 +375,14 @@ class ServerConnection:
         method = self._last_publish
         method_size = len(method)
         unpack_header, unpack = _CONTENT_HEADER.unpack_from, FRAME_HEADER.unpack_from
-        while data.startswith(method, at):
+        while at < stop and data.startswith(method, at):
             header_at = at + method_size
-            if header_at + _CONTENT_HEADER.size > end:
+            try:
+                kind, header_number, header_size, _, _, size, properties = unpack_header(
+                    data, header_at
+                )
+            except StructError:  # the buffer ends here
                 return at
-            kind, header_number, header_size, _, _, size, properties = unpack_header(
-                data, header_at
-            )
             body_at = behind = header_at + header_size + OVERHEAD
             if kind != FRAME_HEADERS or header_number != number or body_at > end:
                 return at
@@ -455,7 +518,23 @@ class ServerConnection:
             raise FrameError("a content header of less than 14 bytes")
         content.header = payload
         content.size = content.remaining = int.from_bytes(payload[4:12], "big")
+        if content.size > _SMALL_BODY:
+            self._check_unfinished()
         self._content_complete(channel, content)
+
+    def _check_unfinished(self) -> None:
+        """Refuse more unfinished bodies than a client has a use for.
+
+        Raises:
+            ResourceError: all channels' together are too large.
+
+        """
+        largest = self.broker.profile.max_message_bytes
+        sizes = [c.content.size for c in self.channels.values() if c.content is not None]
+        if sum(size for size in sizes if size <= largest) > self.limits.unfinished_max:
+            raise ResourceError(
+                f"unfinished messages of more than {self.limits.unfinished_max} bytes"
+            )
 
     def _content_body(self, channel: WireChannel, payload: bytes) -> None:
         content = channel.content
@@ -557,9 +636,9 @@ class ServerConnection:
 
     def _refuse_login(self, mechanism: str) -> None:
         """Send a client away whose login is refused, with the reason where it reads one (S120)."""
+        self.login_refused = True
         self.reason = self.reason or f"login refused using mechanism {mechanism}"
-        capabilities = self.client_properties.get("capabilities")
-        if isinstance(capabilities, dict) and capabilities.get("authentication_failure_close"):
+        if self._capable("authentication_failure_close"):
             self._send(
                 "connection.close",
                 reply_code=403,
@@ -592,10 +671,7 @@ class ServerConnection:
 
     def _open(self, call: MethodCall) -> None:
         self.engine = self.broker.connect(self._virtual_host or call.virtual_host, self.user)
-        capabilities = self.client_properties.get("capabilities")
-        self.engine.cancel_notify = bool(
-            isinstance(capabilities, dict) and capabilities.get("consumer_cancel_notify")
-        )
+        self.engine.cancel_notify = self._capable("consumer_cancel_notify")
         self.state = State.RUNNING
         self._send("connection.open-ok")
 

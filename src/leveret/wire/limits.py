@@ -23,3 +23,8 @@ class Limits:
     #: consumer that does not read must not fill the memory of the broker.
     output_high: int = 4 * 1024 * 1024
     output_low: int = 1024 * 1024
+    #: Unsent output at which a client is not read any more: one that asks and asks (basic.get)
+    #: and never reads the answers.
+    output_stop: int = 16 * 1024 * 1024
+    #: Bodies under way on all channels of one connection: RabbitMQ's largest message, twice.
+    unfinished_max: int = 256 * 1024 * 1024
