@@ -13,8 +13,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import frozen
-
+from judge.plans import Plan, exchange_declaration, make_plan, one_in, queue_declaration
 from judge.steps import CHANNELS, Step
 from judge.vocabulary import (
     BAD_PROPERTIES,
@@ -39,30 +38,19 @@ __all__ = ["conversation"]
 Call: TypeAlias = tuple[str, dict[str, Any]]
 
 
-@frozen
-class Plan:
-    """What a conversation is about.
-
-    Priorities and expirations exclude one another, see NOT_COMPARED.
-    """
-
-    queues: dict[str, dict[str, Any]]  # name -> arguments of queue_declare
-    exchanges: dict[str, dict[str, Any]]  # name -> arguments of exchange_declare
-    expirations: bool
-
-
-def conversation(seeds: Sequence[int], steps: int = 60) -> list[Step]:
+def conversation(seeds: Sequence[int], steps: int = 60, *, quorum: bool = False) -> list[Step]:
     """Make a conversation of `steps` steps, or as many as the seeds are good for.
 
-    The first seed makes the plan, each other one a step or a few of a kind.
+    The first seed makes the plan, each other one a step or a few of a kind. With `quorum`, the
+    queue that is used most is a quorum queue.
     """
     chance = Random(seeds[0])
-    plan = _plan(chance)
+    plan = make_plan(chance, quorum=quorum)
     calls = [("exchange_declare", {"exchange": n, **d}) for n, d in plan.exchanges.items()]
     calls += [("queue_declare", {"queue": n, **d}) for n, d in plan.queues.items()]
     calls += [_bind(chance, plan)[0] for _ in range(chance.randint(4, 10))]
     made = [Step("a1", *call) for call in calls]
-    if not _one_in(chance, 5):
+    if not one_in(chance, 5):
         # Without a limit, the first consumer takes all that comes.
         made += [Step(c, *_one_of("basic_qos", *_PREFETCH)(chance, plan)[0]) for c in CHANNELS]
     for seed in seeds[1:]:
@@ -76,13 +64,15 @@ def conversation(seeds: Sequence[int], steps: int = 60) -> list[Step]:
 def _finished(steps: list[Step]) -> list[Step]:
     """Give messages numbers and consumers tags; put steps where they have something to do.
 
-    What pika would refuse without asking is left out. Acknowledgements go to a channel that got
+    What pika would refuse without asking is left out, and so is one of the two where a transaction
+    both publishes and acknowledges, see NOT_COMPARED. Acknowledgements go to a channel that got
     something, most ends of transactions to one that began one.
     """
     result: list[Step] = []
     consumers: dict[str, list[str]] = {}  # channel -> tags, oldest first
     receiving: list[str] = []
     transactional: list[str] = []
+    in_transaction: dict[str, str] = {}  # channel -> what it does in its open transaction
     for number, step in enumerate(steps, 1):
         channel, arguments = step.channel, dict(step.arguments)
         if step.call == "basic_publish":
@@ -107,75 +97,28 @@ def _finished(steps: list[Step]) -> list[Step]:
                 channel = transactional[number % len(transactional)]
             elif number % 8:
                 continue
+        doing = _DOING.get(step.call)
+        if doing == "ending":
+            in_transaction.pop(channel, None)
+        elif (
+            doing
+            and channel in transactional
+            and in_transaction.setdefault(channel, doing) != doing
+        ):
+            continue
         result.append(Step(channel, step.call, arguments))
     return result
 
 
-def _one_in(chance: Random, number: int) -> bool:
-    return chance.randrange(number) == 0
-
-
-# -- plans
-
-
-def _plan(chance: Random) -> Plan:
-    expirations = _one_in(chance, 2)
-    return Plan(
-        {name: _queue(chance, expirations) for name in QUEUES},
-        {
-            name: _exchange(chance, kind)
-            for name, kind in zip(EXCHANGES, EXCHANGE_TYPES, strict=True)
-        },
-        expirations,
-    )
-
-
-def _queue(chance: Random, expirations: bool) -> dict[str, Any]:
-    declaration: dict[str, Any] = {}
-    for flag, one_in in (("durable", 3), ("exclusive", 25), ("auto_delete", 10)):
-        if _one_in(chance, one_in):
-            declaration[flag] = True
-    arguments = _queue_arguments(chance, expirations)
-    return declaration | ({"arguments": arguments} if arguments else {})
-
-
-def _queue_arguments(chance: Random, expirations: bool) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    if _one_in(chance, 2):
-        exchange = chance.choice(["", "", "", *EXCHANGES, "x9", "amq.fanout"])
-        arguments["x-dead-letter-exchange"] = exchange
-        if not exchange or _one_in(chance, 3):
-            arguments["x-dead-letter-routing-key"] = chance.choice([*QUEUES, "a", "a.b"])
-    if _one_in(chance, 3):
-        arguments["x-max-length"] = chance.choice([0, 1, 2, 2, 3, 3, 4])
-    if _one_in(chance, 6):
-        arguments["x-max-length-bytes"] = chance.randint(0, 12)
-    if {"x-max-length", "x-max-length-bytes"} & set(arguments) and _one_in(chance, 2):
-        overflow = chance.choice(["drop-head", "reject-publish", "reject-publish-dlx"])
-        arguments["x-overflow"] = overflow
-    if expirations and _one_in(chance, 5):
-        arguments["x-message-ttl"] = chance.choice([0, 60_000])
-    if not expirations and _one_in(chance, 3):
-        arguments["x-max-priority"] = chance.randint(0, 4)
-    if _one_in(chance, 8):
-        arguments["x-single-active-consumer"] = True
-    if _one_in(chance, 8):
-        rare: list[dict[str, Any]] = [{"x-queue-type": "classic"}, {"x-queue-version": 1}]
-        rare += [{"x-expires": 60_000}, {"x-unknown": 1}]
-        rare += [] if expirations else [{"x-queue-mode": "lazy"}]
-        arguments |= chance.choice(rare)
-    return arguments
-
-
-def _exchange(chance: Random, kind: str) -> dict[str, Any]:
-    declaration: dict[str, Any] = {"exchange_type": kind}
-    for flag, one_in in (("durable", 4), ("auto_delete", 8), ("internal", 12)):
-        if _one_in(chance, one_in):
-            declaration[flag] = True
-    if _one_in(chance, 3):
-        target = chance.choice([*EXCHANGES, "x9", "amq.fanout"])
-        declaration["arguments"] = {"alternate-exchange": target}
-    return declaration
+#: Method -> what it does in a transaction.
+_DOING = {
+    "basic_publish": "publishing",
+    "basic_ack": "acknowledging",
+    "basic_nack": "acknowledging",
+    "basic_reject": "acknowledging",
+    "tx_commit": "ending",
+    "tx_rollback": "ending",
+}
 
 
 # -- topology
@@ -195,7 +138,7 @@ def _redeclare_queue(chance: Random, plan: Plan) -> list[Call]:
         {"queue": name, **planned},
         {"queue": name, "passive": True},
         {"queue": "q9", "passive": True},
-        {"queue": name, **_queue(chance, plan.expirations)},
+        {"queue": name, **queue_declaration(chance, expirations=plan.expirations)},
         {"queue": name, **planned, flag: not planned.get(flag, False)},
         {"queue": name, "arguments": chance.choice(BAD_QUEUE_ARGUMENTS)},
         {"queue": "q9", "arguments": chance.choice(BAD_QUEUE_ARGUMENTS)},
@@ -218,7 +161,7 @@ def _redeclare_exchange(chance: Random, plan: Plan) -> list[Call]:
     declarations: list[dict[str, Any]] = [
         {"exchange": name, "passive": True},
         {"exchange": "x9", "passive": True},
-        {"exchange": name, **_exchange(chance, chance.choice(EXCHANGE_TYPES))},
+        {"exchange": name, **exchange_declaration(chance, chance.choice(EXCHANGE_TYPES))},
         {"exchange": name, **planned, flag: not planned.get(flag, False)},
         {
             "exchange": chance.choice(SYSTEM_EXCHANGES),
@@ -240,24 +183,24 @@ def _headers(chance: Random) -> dict[str, Any]:
 
 def _match(chance: Random) -> dict[str, Any]:
     modes = ["all", "any", "all-with-x", "any-with-x"]
-    mode = {} if _one_in(chance, 3) else {"x-match": chance.choice(modes)}
+    mode = {} if one_in(chance, 3) else {"x-match": chance.choice(modes)}
     return {**_headers(chance), **mode}
 
 
 def _bind(chance: Random, plan: Plan) -> list[Call]:
     source = chance.choice(SOME_EXCHANGE)
-    if _one_in(chance, 40):
+    if one_in(chance, 40):
         source = chance.choice(["", "x9"])
     arguments: dict[str, Any] = {}
-    if _one_in(chance, 4):
+    if one_in(chance, 4):
         call = "exchange_bind"
         arguments = {"destination": chance.choice(EXCHANGES), "source": source}
     else:
         call, arguments = "queue_bind", {"queue": chance.choice(SOME_QUEUE), "exchange": source}
     arguments["routing_key"] = chance.choice(chance.choice([PATTERNS, KEYS]))
-    if source in ("x4", "amq.headers") or _one_in(chance, 8):
+    if source in ("x4", "amq.headers") or one_in(chance, 8):
         arguments["arguments"] = _match(chance)
-    if _one_in(chance, 30):
+    if one_in(chance, 30):
         arguments["arguments"] = {"x-match": chance.choice(["bad", 5, b"all"])}
     return [(call, arguments)]
 
@@ -274,7 +217,7 @@ def _delete_queue(chance: Random, plan: Plan) -> list[Call]:
 
 def _delete_exchange(chance: Random, plan: Plan) -> list[Call]:
     name = chance.choice([*EXCHANGES * 2, "x9", "amq.topic", "amq.mine", ""])
-    flags = {"if_unused": True} if _one_in(chance, 2) else {}
+    flags = {"if_unused": True} if one_in(chance, 2) else {}
     return [("exchange_delete", {"exchange": name, **flags})]
 
 
@@ -287,11 +230,11 @@ def _purge(chance: Random, plan: Plan) -> list[Call]:
 
 def _publish(chance: Random, plan: Plan) -> list[Call]:
     """Publish one message, or a few to the same place."""
-    if _one_in(chance, 2):
+    if one_in(chance, 2):
         where = {"exchange": "", "routing_key": chance.choice(["q1", "q1", *QUEUES])}
     else:
         where = {"exchange": chance.choice(SOME_EXCHANGE), "routing_key": chance.choice(KEYS)}
-    if _one_in(chance, 60):
+    if one_in(chance, 60):
         where["exchange"] = "x9"
     return [
         ("basic_publish", {**where, **_message(chance, plan)})
@@ -300,30 +243,30 @@ def _publish(chance: Random, plan: Plan) -> list[Call]:
 
 
 def _message(chance: Random, plan: Plan) -> dict[str, Any]:
-    message: dict[str, Any] = {"body": "-and-more" if _one_in(chance, 4) else ""}
-    if _one_in(chance, 4):
+    message: dict[str, Any] = {"body": "-and-more" if one_in(chance, 4) else ""}
+    if one_in(chance, 4):
         message["mandatory"] = True
     properties = _properties(chance, plan)
-    if _one_in(chance, 60):
+    if one_in(chance, 60):
         properties = chance.choice(BAD_PROPERTIES)
     return message | ({"properties": properties} if properties else {})
 
 
 def _properties(chance: Random, plan: Plan) -> dict[str, Any]:
     properties: dict[str, Any] = {}
-    if _one_in(chance, 3):
+    if one_in(chance, 3):
         properties["headers"] = _headers(chance)
-    if _one_in(chance, 6):
+    if one_in(chance, 6):
         keys = chance.sample([*QUEUES, "a", "a.b"], chance.randint(0, 3))
         copies = {chance.choice(["CC", "BCC"]): keys}
         properties["headers"] = properties.get("headers", {}) | copies
-    if not plan.expirations and _one_in(chance, 2):
+    if not plan.expirations and one_in(chance, 2):
         properties["priority"] = chance.randint(0, 6)
-    if plan.expirations and _one_in(chance, 4):
+    if plan.expirations and one_in(chance, 4):
         properties["expiration"] = chance.choice(["0", "60000"])
-    if _one_in(chance, 3):
+    if one_in(chance, 3):
         properties["delivery_mode"] = chance.randint(1, 2)
-    if _one_in(chance, 10):
+    if one_in(chance, 10):
         properties |= _OTHER_PROPERTIES
     return properties
 
@@ -344,18 +287,18 @@ _OTHER_PROPERTIES: dict[str, Any] = {
 
 def _get(chance: Random, plan: Plan) -> list[Call]:
     arguments: dict[str, Any] = {"queue": chance.choice(SOME_QUEUE)}
-    if _one_in(chance, 4):
+    if one_in(chance, 4):
         arguments["auto_ack"] = True
     return [("basic_get", arguments)] * chance.choice([1, 1, 2, 3])
 
 
 def _consume(chance: Random, plan: Plan) -> list[Call]:
     arguments: dict[str, Any] = {"queue": chance.choice(SOME_QUEUE), "consumer_tag": "?"}
-    if _one_in(chance, 10):
+    if one_in(chance, 10):
         arguments["auto_ack"] = True
-    if _one_in(chance, 15):
+    if one_in(chance, 15):
         arguments["exclusive"] = True
-    if _one_in(chance, 4):
+    if one_in(chance, 4):
         arguments["arguments"] = {"x-priority": chance.choice([-4, -1, 1, 2, 2, 5, 5, "x"])}
     return [("basic_consume", arguments)]
 
@@ -363,11 +306,11 @@ def _consume(chance: Random, plan: Plan) -> list[Call]:
 def _acknowledge(chance: Random, plan: Plan) -> list[Call]:
     call = chance.choice(["basic_ack", "basic_nack", "basic_nack", "basic_reject"])
     arguments: dict[str, Any] = {"nth": chance.randint(0, 3)}
-    if call != "basic_reject" and _one_in(chance, 3):
+    if call != "basic_reject" and one_in(chance, 3):
         arguments["multiple"] = True
     if call != "basic_ack":
-        arguments["requeue"] = _one_in(chance, 2)
-    if _one_in(chance, 40):
+        arguments["requeue"] = one_in(chance, 2)
+    if one_in(chance, 40):
         del arguments["nth"]
         arguments |= chance.choice([{"used": 0}, {"delivery_tag": 0}, {"delivery_tag": 99}])
     return [(call, arguments)]
