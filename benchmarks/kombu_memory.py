@@ -1,7 +1,7 @@
-"""The peer for whole messages: kombu's `memory://` transport, at its channel, without serializers.
+"""The peer for whole messages: kombu's `memory://` transport.
 
-That is the layer with the same methods as a leveret channel. kombu's Producer and Consumer above
-it would make the peer slower.
+Two layers of it: its channel, with nothing above, which has the methods of a leveret channel; and
+kombu's Producer and Queue on that channel, which is how kombu is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.measure import Side
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AVAILABLE", "consume_side", "cycle_side", "open_channel"]
+__all__ = ["AVAILABLE", "CHANNEL", "PRODUCER", "consume_side", "cycle_sides", "open_channel"]
 
 try:
     # Its functions are not typed; so imported, nobody expects them to be.
@@ -23,6 +23,8 @@ try:
 except ImportError:
     _kombu = None
 AVAILABLE = _kombu is not None
+
+CHANNEL, PRODUCER = "kombu memory, bare channel", "kombu memory, Producer and Queue"
 
 # The transport's queues live as long as the process: every run takes a name of its own.
 _serial = itertools.count()
@@ -39,22 +41,41 @@ def open_channel() -> tuple[Any, Any, str]:
     return connection, channel, name
 
 
-def cycle_side(count: int, body: bytes) -> list[Side]:
-    """Return the side that publishes, gets and acks; none where kombu is not installed."""
+def cycle_sides(count: int, body: bytes) -> list[Side]:
+    """Return the sides that publish, get and ack; none where kombu is not installed."""
+    if not AVAILABLE:
+        return []
+    return [
+        Side(CHANNEL, count, lambda: _channel_cycle(count, body)),
+        Side(PRODUCER, count, lambda: _producer_cycle(count, body)),
+    ]
 
-    def prepare() -> Callable[[], object]:
-        _, channel, name = open_channel()
 
-        def call() -> None:
-            prepared, publish = channel.prepare_message, channel.basic_publish
-            get, ack = channel.basic_get, channel.basic_ack
-            for _ in range(count):
-                publish(prepared(body), name, name)
-                ack(get(name).delivery_tag)
+def _channel_cycle(count: int, body: bytes) -> Callable[[], object]:
+    _, channel, name = open_channel()
 
-        return call
+    def call() -> None:
+        prepared, publish = channel.prepare_message, channel.basic_publish
+        get, ack = channel.basic_get, channel.basic_ack
+        for _ in range(count):
+            publish(prepared(body), name, name)
+            ack(get(name).delivery_tag)
 
-    return [Side("kombu memory", count, prepare)] if AVAILABLE else []
+    return call
+
+
+def _producer_cycle(count: int, body: bytes) -> Callable[[], object]:
+    _, channel, name = open_channel()
+    producer = _kombu.Producer(channel)
+    queue = _kombu.Queue(name, _kombu.Exchange(name, "direct"), name)(channel)
+
+    def call() -> None:
+        publish, get = producer.publish, queue.get
+        for _ in range(count):
+            publish(body, exchange=name, routing_key=name)
+            get().ack()
+
+    return call
 
 
 def consume_side(count: int, body: bytes, prefetch: int) -> list[Side]:

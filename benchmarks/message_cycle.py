@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_LEVERET, _KOMBU, _FLOOR = "leveret, all three", "kombu memory", "the same objects, no broker"
+_LEVERET, _FLOOR = "leveret, all three", "the same objects, no broker"
 
 
 def run(scale: Scale) -> Section:
     count = scale.count(100_000)
     sides = [
         Side(_LEVERET, count, lambda: cycle(open_channel(), count)),
-        *kombu_memory.cycle_side(scale.count(10_000), BODY),
+        *kombu_memory.cycle_sides(scale.count(10_000), BODY),
         Side(_FLOOR, count, lambda: _floor(count)),
         Side("leveret, publish alone", count, lambda: _publish(count)),
         Side("leveret, get alone", count, lambda: _get(count)),
@@ -40,14 +40,15 @@ def run(scale: Scale) -> Section:
             "/s",
         )
     ]
-    if _KOMBU in figures:
-        comparisons.append(
-            Comparison(
-                "leveret faster than kombu memory",
-                ratios(figures[_KOMBU], leveret),
-                scale.goal(Goal(at_least=20)),
-            )
+    comparisons += [
+        Comparison(
+            f"leveret faster than {peer}",
+            ratios(figures[peer], leveret),
+            scale.goal(Goal(at_least=20)),
         )
+        for peer in (kombu_memory.CHANNEL, kombu_memory.PRODUCER)
+        if peer in figures
+    ]
     comparisons.append(Comparison("leveret over no broker", ratios(leveret, figures[_FLOOR])))
     return Section(
         "Publish, route, enqueue, get, ack",
