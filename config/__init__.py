@@ -1,5 +1,7 @@
 """The topology file: what exists, how it is bound, and what should happen, read and checked."""
 
+from leveret.config.anyfile import load_any
+from leveret.config.diff import Change, Difference
 from leveret.config.loader import load, loads
 from leveret.config.model import (
     BindingDeclaration,
@@ -17,6 +19,8 @@ from leveret.config.model import (
 
 __all__ = [
     "BindingDeclaration",
+    "Change",
+    "Difference",
     "ExchangeDeclaration",
     "Expectation",
     "Permission",
@@ -28,5 +32,6 @@ __all__ = [
     "User",
     "VirtualHost",
     "load",
+    "load_any",
     "loads",
 ]

@@ -80,6 +80,9 @@ SECTIONS = {
 _TELLING = {"rabbit_version", "rabbitmq_version", "vhosts", "permissions", "global_parameters"}
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def is_definitions(value: object) -> bool:
     """Tell RabbitMQ's definitions from another JSON value, such as a topology written as JSON."""
     if not isinstance(value, dict):
@@ -96,7 +99,7 @@ def is_definitions(value: object) -> bool:
 
 def canonical_json(value: object) -> str:
     """Return a JSON value as text that is the same for equal values; `1`, `1.0`, `true` differ."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return "{}" if value == {} else _encode(value)
 
 
 def default_of(section: str, name: str, item: Mapping[str, Any]) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen
 
+from leveret.config.diff import Difference
 from leveret.config.findings import Finding
 from leveret.config.source import Source
 from leveret.errors import Position
@@ -208,3 +209,19 @@ class Topology:
         from leveret.config.lint import lint
 
         return lint(self, profile, notes=notes)
+
+    def diff(self, present: Topology) -> Difference:
+        """Return what it takes to make `present` into this topology, object by object."""
+        from leveret.config.diff import diff
+
+        return diff(self, present)
+
+    def to_definitions(self) -> dict[str, Any]:
+        """Return it as RabbitMQ's definitions: JSON's own types, section -> list of objects.
+
+        What came from definitions comes back whole; exclusive queues, requests and expectations
+        have no place there.
+        """
+        from leveret.config.definitions_out import to_definitions
+
+        return to_definitions(self)

@@ -9,6 +9,7 @@ import sys
 import click
 
 from leveret.cli.check import check
+from leveret.cli.diff import diff
 from leveret.cli.explain import explain
 from leveret.cli.export import export
 from leveret.cli.import_ import import_
@@ -33,6 +34,7 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(diff)
 main.add_command(explain)
 main.add_command(export)
 main.add_command(import_)
