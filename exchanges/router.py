@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from attrs import define, field
 
 from leveret.exchanges.base import Envelope, Exchange, Random
-from leveret.exchanges.explain import explain_route
 from leveret.exchanges.walk import routing_keys, walk
 
 if TYPE_CHECKING:
@@ -106,6 +105,8 @@ class Router(Generic[T]):
             PreconditionFailed: CC or BCC is not an array (S56).
 
         """
+        from leveret.exchanges.explain import explain_route
+
         envelope = Envelope(routing_keys(routing_key, properties), properties, self._random)
         return explain_route(self._exchanges[exchange], self._exchanges, self._queues, envelope)
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from leveret.properties import FieldTable
     from leveret.queues.message import AnyMessage, QueuedMessage
     from leveret.queues.queue import Queue
+    from leveret.queues.statistics import ConsumerStatistics
 
-__all__ = ["Consumer", "ConsumerStatistics", "Consumers", "Receiver"]
+__all__ = ["Consumer", "Consumers", "Receiver"]
 
 
 class Receiver(Protocol):
@@ -69,6 +70,8 @@ class Consumer:
 
     def statistics(self) -> ConsumerStatistics:
         """Return its figures as they are now."""
+        from leveret.queues.statistics import ConsumerStatistics
+
         return ConsumerStatistics(
             tag=self.tag,
             queue=self.queue.name,
@@ -80,21 +83,6 @@ class Consumer:
             delivered=self.delivered,
             active=self.queue.is_active(self),
         )
-
-
-@define(frozen=True)
-class ConsumerStatistics:
-    """A consumer's figures at one moment; `active` is False for one that waits (S84)."""
-
-    tag: str
-    queue: str
-    no_ack: bool
-    exclusive: bool
-    priority: int
-    prefetch: int
-    unacked: int
-    delivered: int
-    active: bool
 
 
 @define(eq=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import define, frozen
+from attrs import define
 
 from leveret.queues.message import QueuedMessage
 from leveret.queues.queue_base import QueueBase, QueueHost
@@ -17,32 +17,11 @@ from leveret.queues.queue_base import QueueBase, QueueHost
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from leveret.queues.consumers import Consumer, ConsumerStatistics, Receiver
+    from leveret.queues.consumers import Consumer, Receiver
     from leveret.queues.message import AnyMessage
+    from leveret.queues.statistics import QueueStatistics
 
-__all__ = ["Queue", "QueueHost", "QueueStatistics"]
-
-
-@frozen
-class QueueStatistics:
-    """A queue's figures at one moment. Bytes are of bodies."""
-
-    name: str
-    type: str
-    ready: int
-    unacked: int
-    delayed: int
-    ready_bytes: int
-    unacked_bytes: int
-    published: int
-    delivered: int
-    redelivered: int
-    acked: int
-    # reason (rejected, expired, maxlen, delivery_limit) -> messages that died of it
-    died: dict[str, int]
-    purged: int
-    refused: int
-    consumers: tuple[ConsumerStatistics, ...]
+__all__ = ["Queue", "QueueHost"]
 
 
 @define(eq=False)
@@ -357,6 +336,8 @@ class Queue(QueueBase):
 
     def statistics(self) -> QueueStatistics:
         """Return the figures as they are now."""
+        from leveret.queues.statistics import QueueStatistics
+
         return QueueStatistics(
             name=self.name,
             type=self.settings.type,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final, cast
 
 from attrs import field, frozen
@@ -152,6 +151,8 @@ def _parse(text: str) -> TopicPattern:
 @cache
 def _parser() -> Callable[[str], tuple[str, ...]]:
     # lark takes longer to import than all of leveret: whoever has no topic binding never waits.
+    from importlib import resources
+
     import lark
 
     class Words(lark.Transformer[lark.Token, tuple[str, ...]]):

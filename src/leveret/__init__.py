@@ -1,9 +1,13 @@
 """An embeddable, RabbitMQ-compatible AMQP 0-9-1 routing broker."""
 
-from leveret.broker import Broker
-from leveret.clock import Clock, ManualClock, SystemClock
-from leveret.engine import Channel, Connection
-from leveret.properties import Properties
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leveret.broker import Broker
+    from leveret.clock import Clock, ManualClock, SystemClock
+    from leveret.engine import Channel, Connection
+    from leveret.properties import Properties
 
 __all__ = [
     "Broker",
@@ -14,3 +18,23 @@ __all__ = [
     "Properties",
     "SystemClock",
 ]
+
+# public name -> the module it is imported from when it is first used, so that a program that only
+# reads a topology, or asks for `--help`, does not wait for the engine
+_HOMES = {
+    "Broker": "leveret.broker",
+    "Channel": "leveret.engine",
+    "Clock": "leveret.clock",
+    "Connection": "leveret.engine",
+    "ManualClock": "leveret.clock",
+    "Properties": "leveret.properties",
+    "SystemClock": "leveret.clock",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value

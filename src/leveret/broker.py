@@ -13,7 +13,6 @@ from leveret import engine
 from leveret.clock import ManualClock, SystemClock
 from leveret.engine.broker import DEFAULT_CONSUMER_TIMEOUT_MS
 from leveret.engine.profile import PROFILES
-from leveret.engine.requests import Requests
 from leveret.exchanges import ExchangeTypes
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from leveret.engine.channel import Channel
     from leveret.engine.connection import Connection
     from leveret.engine.methods import GetOk, QueueDeclareOk, QueueDeleteOk, QueuePurgeOk
+    from leveret.engine.requests import Requests
     from leveret.exchanges import RouteTrace
     from leveret.properties import FieldTable, Properties
 
@@ -151,6 +151,8 @@ class Broker(engine.Broker):
         >>> broker.requests().call("", "quotes", b"sku 7", timeout_ms=2000).result().body
         b'42'
         """
+        from leveret.engine.requests import Requests
+
         return Requests(self.channel(virtual_host), reply_queue)
 
     def explain(

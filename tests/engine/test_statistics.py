@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from leveret.engine.statistics import Unroutable, UnroutableLog
+from leveret.engine.unroutable import Unroutable, UnroutableLog
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Rig

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leveret.engine.consuming import ConsumeMethods
-from leveret.engine.statistics import ChannelStatistics
 from leveret.engine.topology_methods import TopologyMethods
 from leveret.engine.tx_methods import TransactionMethods
 
 if TYPE_CHECKING:
     from leveret.engine.callbacks import OnCancel, OnClose, OnReturn
+    from leveret.engine.statistics import ChannelStatistics
     from leveret.queues import Queue
 
 __all__ = ["Channel"]
@@ -61,6 +61,8 @@ class Channel(TopologyMethods, TransactionMethods, ConsumeMethods):
 
     def statistics(self) -> ChannelStatistics:
         """Return the figures as they are now."""
+        from leveret.engine.statistics import ChannelStatistics
+
         return ChannelStatistics(
             number=self.number,
             user=self.connection.access.user.name,

@@ -1,14 +1,12 @@
 """Users, and what each may configure, write and read in each virtual host.
 
 Patterns are searched for in a resource's name, as RabbitMQ does; an empty pattern matches only
-the empty name, which no resource has. The default exchange is checked as `amq.default`.
+the empty name, which no resource has. The default exchange is checked as `amq.default`. Hashing is
+imported where a password is handled: a broker in process has no use for it.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -24,6 +22,9 @@ Action: TypeAlias = Literal["configure", "write", "read"]
 
 def hash_password(password: str, random: Random) -> str:
     """Return RabbitMQ's salted hash of a password: base64 of 4 bytes salt and SHA-256."""
+    import base64
+    import hashlib
+
     salt = random.getrandbits(32).to_bytes(4, "big")
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
@@ -101,6 +102,10 @@ class User:
 
     def verify(self, password: str) -> bool:
         """Say whether this is the user's password."""
+        import base64
+        import hashlib
+        import hmac
+
         if self.password_hash is None:
             return False
         try:

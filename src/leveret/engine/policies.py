@@ -6,7 +6,6 @@ operator policy beside it, which caps it (S100).
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Literal
 
@@ -32,6 +31,8 @@ def _check_definition(_: object, __: object, definition: Mapping[str, FieldValue
         if key.startswith(IGNORED_POLICY_KEYS):
             continue
         if key not in POLICY_KEYS:
+            import difflib
+
             near = difflib.get_close_matches(key.replace("_", "-"), POLICY_KEYS, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise ValueError(f"'{key}' is not a recognised policy setting{hint}")

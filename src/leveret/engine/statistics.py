@@ -1,65 +1,24 @@
 """What a broker can tell about itself at one moment: frozen figures, counted since it was made.
 
-Rates are the caller's to work out from two readings.
+Rates are the caller's to work out from two readings. Imported only when somebody asks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 if TYPE_CHECKING:
-    from leveret.queues import ConsumerStatistics, QueueStatistics
+    from leveret.engine.unroutable import Unroutable
+    from leveret.queues.statistics import ConsumerStatistics, QueueStatistics
 
 __all__ = [
     "BrokerStatistics",
     "ChannelStatistics",
     "ExchangeStatistics",
-    "Unroutable",
-    "UnroutableLog",
     "VirtualHostStatistics",
 ]
-
-#: How many different (exchange, routing key) pairs are told apart; the oldest go first. Keys are
-#: chosen by publishers, who may never repeat one.
-UNROUTABLE_KEPT = 1000
-
-
-@frozen
-class Unroutable:
-    """Messages that reached no queue: where they were published, how many, when last."""
-
-    exchange: str
-    routing_key: str
-    count: int
-    last_seen_ms: int
-
-
-@define(eq=False)
-class UnroutableLog:
-    """Unroutable messages by exchange and routing key, in bounded memory."""
-
-    kept: int = UNROUTABLE_KEPT
-    total: int = field(default=0, init=False)
-    # (exchange, routing key) -> what was seen, least recently seen first
-    _seen: dict[tuple[str, str], Unroutable] = field(factory=dict, init=False)
-    # exchange -> messages
-    by_exchange: dict[str, int] = field(factory=dict, init=False)
-
-    def add(self, exchange: str, routing_key: str, now_ms: int) -> None:
-        """Count one message."""
-        self.total += 1
-        self.by_exchange[exchange] = self.by_exchange.get(exchange, 0) + 1
-        before = self._seen.pop((exchange, routing_key), None)
-        count = before.count + 1 if before else 1
-        self._seen[exchange, routing_key] = Unroutable(exchange, routing_key, count, now_ms)
-        if len(self._seen) > self.kept:
-            del self._seen[next(iter(self._seen))]
-
-    def entries(self) -> tuple[Unroutable, ...]:
-        """Return what was seen, least recently seen first."""
-        return tuple(self._seen.values())
 
 
 @frozen

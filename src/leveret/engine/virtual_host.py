@@ -13,7 +13,7 @@ from attrs import define, field
 from leveret.engine.dead_letters import DeadLetters
 from leveret.engine.events import Event
 from leveret.engine.policies import Policies, Policy
-from leveret.engine.statistics import ExchangeStatistics, UnroutableLog, VirtualHostStatistics
+from leveret.engine.unroutable import UnroutableLog
 from leveret.errors import (
     AccessRefused,
     CommandInvalid,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leveret.engine.broker import Broker
+    from leveret.engine.statistics import ExchangeStatistics, VirtualHostStatistics
     from leveret.properties import FieldTable, FieldValue
 
 __all__ = ["PREDECLARED_EXCHANGES", "VirtualHost"]
@@ -453,6 +454,8 @@ class VirtualHost:
 
     def statistics(self) -> VirtualHostStatistics:
         """Return the figures as they are now."""
+        from leveret.engine.statistics import VirtualHostStatistics
+
         queues = tuple(queue.statistics() for queue in self.queues.values())
         published = sum(self.published.values())
         return VirtualHostStatistics(
@@ -469,6 +472,8 @@ class VirtualHost:
         )
 
     def _exchange_statistics(self, exchange: Exchange) -> ExchangeStatistics:
+        from leveret.engine.statistics import ExchangeStatistics
+
         published = self.published[exchange.name]
         unroutable = self.unroutable.by_exchange.get(exchange.name, 0)
         return ExchangeStatistics(
