@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from leveret.errors import ChannelClosedByBroker
+from leveret.errors import ChannelClosedByBroker, ConnectionClosedByBroker, ConnectionForced
 from leveret.wire.content import WireMessage, encode_header
 from leveret.wire.fields import encode_short_string
 from leveret.wire.frames import (
@@ -16,6 +16,7 @@ from leveret.wire.frames import (
     body_frames,
     method_frame,
 )
+from leveret.wire.texts import short_text
 
 if TYPE_CHECKING:
     from leveret.engine import Channel
@@ -179,9 +180,10 @@ class WireChannel:
 
     def closed(self, error: AMQPError | None) -> None:
         """Write why the broker closes the channel, and wait for the client to agree."""
+        if self.closing:
+            return
+        self.closing = True
         if isinstance(error, ChannelClosedByBroker):
-            self.closing = True
-            self.content = None
             self.send(
                 "channel.close",
                 reply_code=error.reply_code,
@@ -189,11 +191,7 @@ class WireChannel:
                 class_id=error.class_id,
                 method_id=error.method_id,
             )
-
-
-def short_text(text: str) -> str:
-    """Return a text cut to what a short string holds, as RabbitMQ cuts its own (255 bytes)."""
-    data = text.encode("utf-8", "surrogateescape")
-    if len(data) <= 255:
-        return text
-    return data[:252].decode("utf-8", "ignore") + "..."
+        elif isinstance(error, ConnectionClosedByBroker):
+            self.connection.ended(error)
+        else:
+            self.connection.ended(ConnectionForced("the connection was closed by the broker"))

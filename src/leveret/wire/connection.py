@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from leveret.errors import (
     ChannelClosedByBroker,
     ChannelError,
+    CommandInvalid,
     ConnectionClosedByBroker,
     FrameError,
     NotAllowed,
     ResourceError,
     UnexpectedFrame,
 )
-from leveret.wire.channel import WireChannel, short_text
+from leveret.wire.channel import WireChannel
 from leveret.wire.content import FLAGS_LOOKED_AT, LargeMessage, WireMessage, is_plain
 from leveret.wire.dispatch import HANDLERS
 from leveret.wire.fields import decode_short_string
@@ -38,11 +39,13 @@ from leveret.wire.frames import (
     HEARTBEAT,
     OVERHEAD,
     PROTOCOL_HEADER,
+    PROTOCOL_HEADER_0_9,
     method_frame,
 )
 from leveret.wire.handshake import authenticate, mechanisms, server_properties
 from leveret.wire.limits import Limits
 from leveret.wire.methods import MethodCall, decode_method
+from leveret.wire.texts import describe_frame, short_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +57,12 @@ __all__ = ["ServerConnection", "State"]
 
 _PUBLISH = b"\x00\x3c\x00\x28"
 _ACK = b"\x00\x3c\x00\x50"
+_CLOSE = b"\x00\x0a\x00\x32"
+_CLOSE_OK = b"\x00\x0a\x00\x33"
+
+_PUBLISH_IDS = (60, 40, "basic.publish")
+_NOT_A_METHOD = "expected method frame, got non method frame instead"
+_SECOND_OPEN = "second 'channel.open' seen"
 
 #: A frame that no client sends: before the first basic.publish there is none to compare with.
 _NO_PUBLISH = b"\xff" * OVERHEAD
@@ -82,6 +91,15 @@ class State(enum.Enum):
     #: connection.close was sent; only connection.close-ok is awaited.
     CLOSING = enum.auto()
     CLOSED = enum.auto()
+
+
+#: The states as RabbitMQ calls them.
+_STATE_NAMES = {
+    State.START: "starting",
+    State.TUNE: "tuning",
+    State.OPEN: "opening",
+    State.RUNNING: "running",
+}
 
 
 class _Content:
@@ -121,6 +139,7 @@ class ServerConnection:
         self.limits = limits or Limits()
         self.state = State.PROTOCOL_HEADER
         self.frame_max = self.limits.frame_max
+        self.channel_max = self.limits.channel_max
         self.heartbeat_s = 0
         self.user = ""
         self.client_properties: dict[str, Any] = {}
@@ -144,6 +163,8 @@ class ServerConnection:
         self._anonymous = anonymous
         self._virtual_host = virtual_host
         self._rest = b""
+        # Where a frame was broken, nothing behind it can be read.
+        self._deaf = False
         #: Frames not taken yet, in order; whoever adds the first calls `wake`.
         self.out: list[bytes] = []
         self.output_high = self.limits.output_high
@@ -214,22 +235,33 @@ class ServerConnection:
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.reason = str(error)
-        if self.state in (State.PROTOCOL_HEADER, State.START):
+        if self.state in (State.PROTOCOL_HEADER, State.START, State.TUNE):
+            # RabbitMQ says nothing to a client that it does not know yet.
             self._finish()
             return
+        self._say_closed(error)
         if self.engine is not None:
             self.engine.terminate(error)
+        self.broker.settle()
+
+    def ended(self, error: ConnectionClosedByBroker) -> None:
+        """Take note that the engine ended the connection, and tell the client."""
+        if self.state is State.RUNNING:
+            self.reason = str(error)
+            self._say_closed(error)
+
+    def _say_closed(self, error: ConnectionClosedByBroker) -> None:
         self.state = State.CLOSING
+        self._last_publish = _NO_PUBLISH
         self.channels.clear()
         self.confirming.clear()
         self._send(
             "connection.close",
             reply_code=error.reply_code,
-            reply_text=short_text(error.reply_text),
+            reply_text=short_text(error.reply_text if error.text else error.reply_name),
             class_id=error.class_id,
             method_id=error.method_id,
         )
-        self.broker.settle()
 
     def block(self, reason: str) -> None:
         """Stop the client at its next publish, which still passes (S125)."""
@@ -270,6 +302,8 @@ class ServerConnection:
         Where `turn_over` says so in the midst of it, the rest is put off: `behind` is then True.
         """
         self.received += len(data)
+        if self._deaf:
+            return
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -281,14 +315,10 @@ class ServerConnection:
             self._protocol_header(data[:8])
             at = 8
         self.behind = False
-        try:
-            if turn_over is None:
-                at = self._frames(data, at, len(data))
-            else:
-                at = self._slices(data, at, turn_over)
-        except ConnectionClosedByBroker as error:
-            self.close(error)
-            return
+        if turn_over is None:
+            at = self._frames(data, at, len(data))
+        else:
+            at = self._slices(data, at, turn_over)
         if self.state is not State.CLOSED:
             self._rest = data[at:] if at else data
         for channel in self.confirming:
@@ -319,37 +349,56 @@ class ServerConnection:
         end = len(data)
         unpack = FRAME_HEADER.unpack_from
         last = min(end - OVERHEAD, stop - 1)
-        while at <= last and self.state is not State.CLOSED:
-            if data.startswith(self._last_publish, at):
-                behind = self._publish_again(data, at, end, stop)
-                if behind > at:
-                    at = behind
-                    continue
-            kind, number, size = unpack(data, at)
-            if size > self._frame_limit:
-                raise FrameError(f"frame of {size} bytes; the limit is {self._frame_limit}")
-            payload_end = at + 7 + size
-            if payload_end >= end:
-                break
-            if data[payload_end] != 0xCE:
-                raise FrameError(f"frame of type {kind} without its end marker")
-            payload = data[at + 7 : payload_end]
-            if kind == FRAME_METHOD:
-                channel = self.channels.get(number)
-                if channel is not None and not channel.closing and channel.content is None:
-                    if payload.startswith(_PUBLISH):
-                        self._learn_publish(channel, data[at : payload_end + 1])
+        while True:
+            try:
+                while at <= last and self.state is not State.CLOSED:
+                    if data.startswith(self._last_publish, at):
                         behind = self._publish_again(data, at, end, stop)
                         if behind > at:
                             at = behind
                             continue
-                    elif size == 13 and payload.startswith(_ACK):
-                        self._ack(channel, payload)
-                        at = payload_end + 1
-                        continue
-            self._frame(kind, number, payload)
-            at = payload_end + 1
-        return at
+                    kind, number, size = unpack(data, at)
+                    if size > self._frame_limit:
+                        raise self._out_of_step(
+                            kind, b"", f"{{frame_too_large,{size},{self._frame_limit - OVERHEAD}}}"
+                        )
+                    payload_end = at + 7 + size
+                    if payload_end >= end:
+                        break
+                    if data[payload_end] != 0xCE:
+                        raise self._out_of_step(
+                            kind,
+                            data[at + 7 : payload_end],
+                            f"{{invalid_frame_end_marker,{data[payload_end]}}}",
+                        )
+                    payload = data[at + 7 : payload_end]
+                    if kind == FRAME_METHOD:
+                        channel = self.channels.get(number)
+                        if channel is not None and not channel.closing and channel.content is None:
+                            if payload.startswith(_PUBLISH):
+                                self._learn_publish(channel, data[at : payload_end + 1])
+                                behind = self._publish_again(data, at, end, stop)
+                                if behind > at:
+                                    at = behind
+                                    continue
+                            elif size == 13 and payload.startswith(_ACK):
+                                self._ack(channel, payload)
+                                at = payload_end + 1
+                                continue
+                    self._frame(kind, number, payload)
+                    at = payload_end + 1
+                return at
+            except ConnectionClosedByBroker as error:
+                self.close(error)
+                if self._deaf:
+                    return end
+                # From the same frame on all is read again, and nothing done any more, so that the
+                # client's close-ok is found behind whatever it had sent before.
+
+    def _out_of_step(self, kind: int, payload: bytes, why: str) -> FrameError:
+        """Read nothing any more: where the next frame begins is not known."""
+        self._deaf = True
+        return FrameError(f"{describe_frame(kind, payload)}: {why}")
 
     def _learn_publish(self, channel: WireChannel, frame: bytes) -> None:
         """Remember a basic.publish, since the next one is likely the same."""
@@ -435,54 +484,64 @@ class ServerConnection:
     # -- frames, the general way
 
     def _frame(self, kind: int, number: int, payload: bytes) -> None:
-        if kind == FRAME_HEARTBEAT:
+        if self.state is State.CLOSING and (number or kind != FRAME_METHOD):
             return
-        if kind not in (FRAME_METHOD, FRAME_HEADERS, FRAME_BODY):
-            raise FrameError(f"unknown frame type {kind}")
-        if number == 0:
-            if kind != FRAME_METHOD:
-                raise UnexpectedFrame("content on channel 0")
-            self._connection_method(decode_method(payload))
-        elif self.state is State.RUNNING:
+        if not _is_known(kind, payload):
+            raise FrameError(f"{describe_frame(kind, payload)}: unknown_frame")
+        if number == 0 and kind == FRAME_METHOD:
+            self._connection_method(payload)
+        elif number == 0 and kind == FRAME_HEARTBEAT:
+            return
+        elif number and kind != FRAME_HEARTBEAT and self.state is State.RUNNING:
             self._channel_frame(kind, number, payload)
-        elif self.state is not State.CLOSING:
-            raise UnexpectedFrame("a channel's frame before the connection is open")
+        else:
+            raise UnexpectedFrame(describe_frame(kind, payload))
 
     def _channel_frame(self, kind: int, number: int, payload: bytes) -> None:
         channel = self.channels.get(number)
         if channel is None:
-            call = decode_method(payload) if kind == FRAME_METHOD else None
-            if call is None or call.name != "channel.open":
-                name = call.name if call else "content"
-                if name == "channel.close-ok":
-                    return
-                raise ChannelError("expected 'channel.open'").at(*_ids(call), name)
-            self._open_channel(number)
+            self._frame_of_no_channel(kind, number, payload)
+        elif channel.content is not None:
+            if channel.content.header is None:
+                self._content_header(channel, channel.content, kind, payload)
+            else:
+                self._content_body(channel, channel.content, kind, payload)
+        elif kind != FRAME_METHOD:
+            raise UnexpectedFrame(_NOT_A_METHOD)
+        elif payload.startswith(_PUBLISH):
+            self._learn_address(payload[4:])
+            channel.content = _Content(payload[4:])
         elif channel.closing:
-            self._closing_channel_frame(channel, kind, payload)
-        elif kind == FRAME_METHOD:
-            self._channel_method(channel, payload)
-        elif kind == FRAME_HEADERS:
-            self._content_header(channel, payload)
+            self._closing_channel_method(channel, decode_method(payload))
         else:
-            self._content_body(channel, payload)
+            self._channel_method(channel, decode_method(payload))
 
-    def _closing_channel_frame(self, channel: WireChannel, kind: int, payload: bytes) -> None:
-        """Drop what was sent before the client knew that its channel is closed (S123)."""
+    def _frame_of_no_channel(self, kind: int, number: int, payload: bytes) -> None:
+        if len(self.channels) >= self.channel_max:
+            raise NotAllowed(
+                f"number of channels opened ({len(self.channels)}) has reached the negotiated"
+                f" channel_max ({self.channel_max})"
+            )
         if kind != FRAME_METHOD:
-            return
-        if payload[:4] == b"\x00\x14\x00\x29":  # close-ok
+            raise UnexpectedFrame(_NOT_A_METHOD)
+        call = decode_method(payload)
+        if call.name != "channel.open":
+            raise ChannelError("expected 'channel.open'").at(*_ids(call), call.name)
+        self._open_channel(number)
+
+    def _closing_channel_method(self, channel: WireChannel, call: MethodCall) -> None:
+        """Drop what was sent before the client knew that its channel is closed (S123)."""
+        if call.name == "channel.close-ok":
             del self.channels[channel.number]
-        elif payload[:4] == b"\x00\x14\x00\x28":  # both sides close at once
+            if channel in self.confirming:
+                self.confirming.remove(channel)
+        elif call.name == "channel.close":  # both sides close at once
             channel.send("channel.close-ok")
+        elif call.name == "channel.open":
+            raise ChannelError(_SECOND_OPEN).at(*_ids(call), call.name)
 
     def _open_channel(self, number: int) -> None:
         assert self.engine is not None
-        if len(self.channels) >= self.limits.channel_max or number > self.limits.channel_max:
-            raise NotAllowed(
-                f"number of channels opened ({len(self.channels)}) has reached the negotiated"
-                f" channel_max ({self.limits.channel_max})"
-            ).at(20, 10, "channel.open")
         channel = WireChannel(self, number)
         channel.engine = self.engine.channel(number, channel)
         channel.engine.coalesce_confirms = True
@@ -491,31 +550,27 @@ class ServerConnection:
         self.channels[number] = channel
         channel.send("channel.open-ok")
 
-    def _channel_method(self, channel: WireChannel, payload: bytes) -> None:
-        if channel.content is not None:
-            raise UnexpectedFrame(
-                "expected content header for class 60, got non content header frame instead"
-                if channel.content.header is None
-                else "expected content body, got non content body frame instead"
-            )
-        if payload[:4] == _PUBLISH:
-            channel.content = _Content(payload[4:])
-            return
-        call = decode_method(payload)
+    def _channel_method(self, channel: WireChannel, call: MethodCall) -> None:
         handler = HANDLERS.get(call.name)
         if handler is None:
             if call.name == "channel.open":
-                raise ChannelError("second 'channel.open' seen").at(20, 10, call.name)
-            raise UnexpectedFrame(f"{call.name} is not for a server").at(*_ids(call), call.name)
+                raise ChannelError(_SECOND_OPEN).at(*_ids(call), call.name)
+            raise CommandInvalid("unimplemented method").at(*_ids(call), call.name)
         with suppress(ChannelClosedByBroker):  # the channel's listener told the client
             handler(channel, call)
 
-    def _content_header(self, channel: WireChannel, payload: bytes) -> None:
-        content = channel.content
-        if content is None or content.header is not None:
-            raise UnexpectedFrame("expected method frame, got content header frame instead")
-        if len(payload) < 14:
-            raise FrameError("a content header of less than 14 bytes")
+    def _content_header(
+        self, channel: WireChannel, content: _Content, kind: int, payload: bytes
+    ) -> None:
+        if kind != FRAME_HEADERS or payload[2:4] != b"\0\0":
+            raise UnexpectedFrame(
+                "expected content header for class 60, got non content header frame instead"
+            ).at(*_PUBLISH_IDS)
+        class_id = int.from_bytes(payload[:2], "big")
+        if class_id != 60:
+            raise UnexpectedFrame(
+                f"expected content header for class 60, got one for class {class_id} instead"
+            ).at(*_PUBLISH_IDS)
         content.header = payload
         content.size = content.remaining = int.from_bytes(payload[4:12], "big")
         if content.size > _SMALL_BODY:
@@ -536,15 +591,16 @@ class ServerConnection:
                 f"unfinished messages of more than {self.limits.unfinished_max} bytes"
             )
 
-    def _content_body(self, channel: WireChannel, payload: bytes) -> None:
-        content = channel.content
-        if content is None or content.header is None:
-            raise UnexpectedFrame("expected method frame, got content body frame instead")
+    def _content_body(
+        self, channel: WireChannel, content: _Content, kind: int, payload: bytes
+    ) -> None:
         content.remaining -= len(payload)
-        if content.remaining < 0:
-            raise FrameError("a body of more bytes than its header says")
+        if kind != FRAME_BODY or content.remaining < 0:
+            raise UnexpectedFrame("expected content body, got non content body frame instead").at(
+                *_PUBLISH_IDS
+            )
         # A body over the limit is refused when it is complete; until then it is not kept.
-        if content.size <= self.broker.profile.max_message_bytes:
+        if content.size <= self.broker.profile.max_message_bytes and not channel.closing:
             content.parts.append(payload)
         self._content_complete(channel, content)
 
@@ -552,19 +608,21 @@ class ServerConnection:
         if content.remaining or content.header is None:
             return
         channel.content = None
+        if channel.closing:
+            return
         fields = content.method
         exchange, routing_key, address, flags = self._addresses.get(fields) or self._learn_address(
             fields
         )
         body = content.parts[0] if len(content.parts) == 1 else b"".join(content.parts)
-        message = LargeMessage(exchange, routing_key, address, content.header, body)
+        message = LargeMessage(exchange, routing_key, address, content.header, content.size, body)
         with suppress(ChannelClosedByBroker):  # the channel's listener told the client
             channel.engine.publish(message, bool(flags & 1), bool(flags & 2))
 
     # -- the connection's own methods
 
     def _protocol_header(self, header: bytes) -> None:
-        if header != PROTOCOL_HEADER:
+        if header not in (PROTOCOL_HEADER, PROTOCOL_HEADER_0_9):
             self.reason = f"bad protocol header {header!r}"
             self.write(PROTOCOL_HEADER)
             self._finish()
@@ -581,30 +639,27 @@ class ServerConnection:
             locales=b"en_US",
         )
 
-    def _connection_method(self, call: MethodCall) -> None:
-        name = call.name
-        if name == "connection.close":
-            self._client_closes()
-        elif name == "connection.close-ok":
-            self._finish()
-        elif self.state is State.CLOSING:
-            pass  # the client did not know yet
-        elif name == "connection.start-ok" and self.state is State.START:
-            self._start_ok(call)
-        elif name == "connection.tune-ok" and self.state is State.TUNE:
-            self._tune_ok(call)
-        elif name == "connection.open" and self.state is State.OPEN:
-            self._open(call)
-        elif name == "connection.update-secret" and self.state is State.RUNNING:
-            self._send("connection.update-secret-ok")
-        elif name.startswith("connection."):
-            raise UnexpectedFrame(f"{name} in state {self.state.name.lower()}").at(
-                *_ids(call), name
-            )
-        else:
-            raise UnexpectedFrame(f"{name} on channel 0").at(*_ids(call), name)
+    def _connection_method(self, payload: bytes) -> None:
+        if self.state is State.CLOSING:
+            # The client may not know yet; only these two say anything any more.
+            if payload.startswith(_CLOSE):
+                self._client_closes()
+            elif payload.startswith(_CLOSE_OK):
+                self._finish()
+            return
+        call = decode_method(payload)
+        awaited = _CONNECTION_METHODS.get(call.name)
+        if awaited is None or awaited[0] is not self.state:
+            raise ChannelError(
+                f"unexpected method in connection state {_STATE_NAMES[self.state]}"
+            ).at(*_ids(call), call.name)
+        awaited[1](self, call)
 
-    def _client_closes(self) -> None:
+    def _update_secret(self, call: MethodCall) -> None:
+        self._send("connection.update-secret-ok")
+
+    def _client_closes(self, call: MethodCall | None = None) -> None:
+        self.state = State.CLOSING
         if self.engine is not None:
             self.engine.close()
         self.channels.clear()
@@ -626,7 +681,7 @@ class ServerConnection:
             return
         self.user = user
         self.state = State.TUNE
-        self._frame_limit = self.limits.frame_max + OVERHEAD
+        self._frame_limit = self.limits.frame_max
         self._send(
             "connection.tune",
             channel_max=self.limits.channel_max,
@@ -650,24 +705,18 @@ class ServerConnection:
             self._finish()
 
     def _tune_ok(self, call: MethodCall) -> None:
-        floor = self.broker.profile.frame_min_bytes
-        frame_max = call.frame_max
-        if frame_max and frame_max < floor:
-            raise NotAllowed(
-                f"negotiated frame_max = {frame_max} is lower than the minimum allowed value"
-                f" ({floor})"
-            ).at(10, 31, "connection.tune-ok")
-        if frame_max == 0 or frame_max > self.limits.frame_max:
-            raise NotAllowed(
-                f"negotiated frame_max = {frame_max} is greater than the maximum allowed value"
-                f" ({self.limits.frame_max})"
-            ).at(10, 31, "connection.tune-ok")
+        # From here on an error is told: RabbitMQ has its text for these, and then drops the client.
+        self.state = State.OPEN
+        limits = self.limits
+        frame_max = _negotiated(
+            "frame_max", call.frame_max, self.broker.profile.frame_min_bytes, limits.frame_max
+        )
+        self.channel_max = _negotiated("channel_max", call.channel_max, 1, limits.channel_max)
         self.frame_max = frame_max
         self.body_max = frame_max - OVERHEAD
-        # RabbitMQ tolerates a frame up to 8 bytes over the limit (S122).
-        self._frame_limit = frame_max + OVERHEAD
+        # RabbitMQ tolerates a frame up to 8 bytes over the limit (S122): payloads of `frame_max`.
+        self._frame_limit = frame_max
         self.heartbeat_s = call.heartbeat
-        self.state = State.OPEN
 
     def _open(self, call: MethodCall) -> None:
         self.engine = self.broker.connect(self._virtual_host or call.virtual_host, self.user)
@@ -676,5 +725,44 @@ class ServerConnection:
         self._send("connection.open-ok")
 
 
-def _ids(call: MethodCall | None) -> tuple[int, int]:
-    return (call.spec.class_id, call.spec.method_id) if call else (0, 0)
+#: Method -> the state in which it is awaited, and what it does (AMQP 0-9-1 section 2.2.4).
+_CONNECTION_METHODS: dict[str, tuple[State, Callable[[ServerConnection, MethodCall], None]]] = {
+    "connection.start-ok": (State.START, ServerConnection._start_ok),
+    "connection.tune-ok": (State.TUNE, ServerConnection._tune_ok),
+    "connection.open": (State.OPEN, ServerConnection._open),
+    "connection.update-secret": (State.RUNNING, ServerConnection._update_secret),
+    "connection.close": (State.RUNNING, ServerConnection._client_closes),
+}
+
+
+def _ids(call: MethodCall) -> tuple[int, int]:
+    return call.spec.class_id, call.spec.method_id
+
+
+def _is_known(kind: int, payload: bytes) -> bool:
+    """Say whether a frame is of a type that there is, and long enough for it."""
+    match kind:
+        case 1:  # a method has its ids
+            return len(payload) >= 4
+        case 2:  # a content header has class, weight and body size
+            return len(payload) >= 12
+        case 3:
+            return True
+        case _:
+            return kind == FRAME_HEARTBEAT and not payload
+
+
+def _negotiated(name: str, asked: int, least: int, most: int) -> int:
+    """Return a limit that the client asks for (S122); 0 would be none.
+
+    Raises:
+        NotAllowed: it is not within what the server grants.
+
+    """
+    if asked and asked < least:
+        text = f"negotiated {name} = {asked} is lower than the minimum allowed value ({least})"
+    elif asked == 0 or asked > most:
+        text = f"negotiated {name} = {asked} is higher than the maximum allowed value ({most})"
+    else:
+        return asked
+    raise NotAllowed(text).at(10, 30, "connection.tune")

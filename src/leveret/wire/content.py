@@ -206,10 +206,16 @@ class LargeMessage(WireMessage):
     __slots__ = ("_body", "_header")
 
     def __init__(
-        self, exchange: str, routing_key: str, address: bytes, header: bytes, body: bytes
+        self,
+        exchange: str,
+        routing_key: str,
+        address: bytes,
+        header: bytes,
+        size: int,
+        body: bytes,
     ) -> None:
         super().__init__(
-            exchange, routing_key, address, 0, len(body), b"", len(header), is_plain(header)
+            exchange, routing_key, address, 0, size, b"", len(header), is_plain(header)
         )
         self._header = header
         self._body = body

@@ -26,6 +26,7 @@ def _channel_flow(channel: WireChannel, call: MethodCall) -> None:
 
 def _channel_close(channel: WireChannel, call: MethodCall) -> None:
     connection = channel.connection
+    channel.closing = True
     del connection.channels[channel.number]
     if channel in connection.confirming:
         channel.engine.flush_confirms()
@@ -34,8 +35,9 @@ def _channel_close(channel: WireChannel, call: MethodCall) -> None:
     channel.send("channel.close-ok")
 
 
-def _channel_close_ok(channel: WireChannel, call: MethodCall) -> None:
-    """Take note of an answer to nothing, as RabbitMQ does."""
+def _access_request(channel: WireChannel, call: MethodCall) -> None:
+    """Grant a ticket, as RabbitMQ does: clients of AMQP 0-8 ask, and nothing depends on it."""
+    channel.send("access.request-ok", ticket=1)
 
 
 def _exchange_declare(channel: WireChannel, call: MethodCall) -> None:
@@ -194,7 +196,7 @@ def _tx_rollback(channel: WireChannel, call: MethodCall) -> None:
 HANDLERS: dict[str, Handler] = {
     "channel.flow": _channel_flow,
     "channel.close": _channel_close,
-    "channel.close-ok": _channel_close_ok,
+    "access.request": _access_request,
     "exchange.declare": _exchange_declare,
     "exchange.delete": _exchange_delete,
     "exchange.bind": _exchange_bind,

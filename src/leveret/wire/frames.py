@@ -26,6 +26,9 @@ HEARTBEAT = FRAME_HEADER.pack(FRAME_HEARTBEAT, 0, 0) + FRAME_END
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
+#: AMQP 0-9, which RabbitMQ takes for 0-9-1.
+PROTOCOL_HEADER_0_9 = b"AMQP\x01\x01\x00\x09"
+
 
 def frame(kind: int, channel: int, payload: bytes) -> bytes:
     """Return one frame."""

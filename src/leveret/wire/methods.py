@@ -12,13 +12,14 @@ from typing import Any
 
 from attrs import define, frozen
 
-from leveret.errors import CommandInvalid, FrameSyntaxError
+from leveret.errors import CommandInvalid, FrameError, FrameSyntaxError
 from leveret.wire.fields import (
     decode_short_string,
     decode_table,
     encode_short_string,
     encode_table,
 )
+from leveret.wire.texts import as_octets
 
 __all__ = ["MethodCall", "MethodSpec", "decode_method", "encode_method", "spec"]
 
@@ -63,6 +64,12 @@ _METHODS: dict[str, tuple[int, int, str]] = {
         "reply_code:short reply_text:shortstr class_id:short method_id:short",
     ),
     "channel.close-ok": (20, 41, ""),
+    "access.request": (
+        30,
+        10,
+        "realm:shortstr exclusive:bit passive:bit active:bit write:bit read:bit",
+    ),
+    "access.request-ok": (30, 11, "ticket:short"),
     "exchange.declare": (
         40,
         10,
@@ -221,19 +228,19 @@ def decode_method(payload: bytes) -> MethodCall:
 
     Raises:
         CommandInvalid: there is no such method (S123).
-        FrameSyntaxError: its fields cannot be decoded.
+        FrameError: its fields cannot be decoded.
 
     """
-    if len(payload) < 4:
-        raise FrameSyntaxError("a method frame without a method")
     ids = (int.from_bytes(payload[:2], "big"), int.from_bytes(payload[2:4], "big"))
     found = _BY_ID.get(ids)
     if found is None:
         raise CommandInvalid("unimplemented method").at(*ids, f"{ids[0]}.{ids[1]}")
     try:
         values = _decode_fields(found, payload)
-    except (IndexError, StructError):
-        raise FrameSyntaxError(f"{found.name} cannot be decoded").at(*ids, found.name) from None
+    except (IndexError, StructError, FrameSyntaxError):
+        # No more than a reply text holds is worth printing.
+        fields = as_octets(payload[4:130])
+        raise FrameError(f"cannot decode {fields}").at(*ids, found.name) from None
     return MethodCall(found, values)
 
 
@@ -267,6 +274,8 @@ def _decode_fields(method: MethodSpec, data: bytes) -> dict[str, Any]:
                 values[name], at = data[at + 4 : end], end
             case _:
                 values[name], at = decode_table(data, at)
+    if at + (bit > 0) != len(data):
+        raise IndexError("bytes left over")
     return values
 
 
