@@ -69,12 +69,25 @@ def _older_deaths(message: AnyMessage, rules: DeathRules) -> list[dict[str, Fiel
     return [death for death in deaths if isinstance(death, dict)]
 
 
+def _regrouped(deaths: list[dict[str, FieldValue]]) -> list[dict[str, FieldValue]]:
+    """Return one death for each queue and reason, in reverse order, as 3.10 does before it counts.
+
+    Where a client sent several of one queue and reason without a count, their number is the count.
+    """
+    # (queue, reason) -> deaths
+    groups: dict[tuple[str, str], list[dict[str, FieldValue]]] = {}
+    for death in deaths:
+        key = (repr(death.get("queue")), repr(death.get("reason")))
+        groups.setdefault(key, []).append(death)
+    return [{"count": Long(len(g))} | g[0] for g in reversed(groups.values())]
+
+
 def _merge(
     entry: dict[str, FieldValue], older: list[dict[str, FieldValue]], rules: DeathRules
 ) -> list[FieldValue]:
     """Return the deaths with the new one counted in, most recent first."""
     if rules.old_layout and len(older) > 1:
-        older = older[::-1]
+        older = _regrouped(older)
     others: list[FieldValue] = []
     for death in older:
         if death.get("queue") == entry["queue"] and death.get("reason") == entry["reason"]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from leveret import Channel
     from leveret.engine.statistics import ExchangeStatistics
-    from leveret.queues import QueueStatistics
+    from leveret.queues.statistics import QueueStatistics
 
 
 def queue(broker: Rig, name: str = "q") -> QueueStatistics:
