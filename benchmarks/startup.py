@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_BARE, _IMPORT, _BROKER = "bare interpreter", "import leveret", "and make a Broker"
+_BARE, _IMPORT = "bare interpreter", "import leveret"
+_NAMES, _BROKER = "import Broker from it", "and make a Broker"
 _TOPIC, _KOMBU = "and bind a first topic pattern", "import kombu, open memory://"
 _BIND = (
     "import leveret; broker = leveret.Broker(); broker.queue_declare('q');"
@@ -26,6 +27,7 @@ _BIND = (
 _PROGRAMS = {
     _BARE: "pass",
     _IMPORT: "import leveret",
+    _NAMES: "from leveret import Broker",
     _BROKER: "import leveret; leveret.Broker()",
     _TOPIC: _BIND,
     _KOMBU: "import kombu; kombu.Connection('memory://').channel()",
@@ -47,7 +49,8 @@ def run(scale: Scale) -> Section:
         name: Figure(name, 1, tuple(cpu for cpu, _ in times), tuple(wall for _, wall in times))
         for name, times in taken.items()
     }
-    goals = {_IMPORT: scale.goal(Goal(at_most=80))}
+    # The names of leveret are imported when first used, so that the goal means them as well.
+    goals = dict.fromkeys((_IMPORT, _NAMES), scale.goal(Goal(at_most=80)))
     return Section(
         "Start: a fresh interpreter each",
         "start",
