@@ -230,6 +230,7 @@ class Queue(QueueBase):
                 self.ready.push(entry)
                 self.ready_count += 1
                 self.ready_bytes += entry.message.size
+                self._may_expire = self._may_expire or entry.expires_at_ms is not None
             elif delay_ms:
                 self.delayed += 1
                 self.host.call_at(self.host.now_ms() + delay_ms, partial(self._delay_over, entry))
