@@ -64,15 +64,16 @@ def conversation(seeds: Sequence[int], steps: int = 60, *, quorum: bool = False)
 def _finished(steps: list[Step]) -> list[Step]:
     """Give messages numbers and consumers tags; put steps where they have something to do.
 
-    What pika would refuse without asking is left out, and so is one of the two where a transaction
-    both publishes and acknowledges, see NOT_COMPARED. Acknowledgements go to a channel that got
-    something, most ends of transactions to one that began one.
+    What pika would refuse without asking is left out, and what RabbitMQ does now so, now otherwise,
+    see NOT_COMPARED. Acknowledgements go to a channel that got something, most ends of transactions
+    to one that began one.
     """
     result: list[Step] = []
     consumers: dict[str, list[str]] = {}  # channel -> tags, oldest first
     receiving: list[str] = []
     transactional: list[str] = []
     in_transaction: dict[str, str] = {}  # channel -> what it does in its open transaction
+    consumed: set[str] | None = set() if any("global_qos" in s.arguments for s in steps) else None
     for number, step in enumerate(steps, 1):
         channel, arguments = step.channel, dict(step.arguments)
         if step.call == "basic_publish":
@@ -80,6 +81,10 @@ def _finished(steps: list[Step]) -> list[Step]:
         elif step.call == "basic_get":
             receiving.append(channel)
         elif step.call == "basic_consume":
+            if consumed is not None:
+                if arguments["queue"] in consumed:
+                    continue
+                consumed.add(arguments["queue"])
             receiving.append(channel)
             arguments["consumer_tag"] = f"c{number}"
             consumers.setdefault(channel, []).append(f"c{number}")
