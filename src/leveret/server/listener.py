@@ -1,106 +1,267 @@
-"""The listener: accepts clients, writes their output once a turn, and keeps the broker's time."""
+"""The server: accepts clients, writes their output once a turn, keeps the broker's time."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from typing import TYPE_CHECKING
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from attrs import define
+
+from leveret.clock import ManualClock
 from leveret.errors import ConnectionForced
+from leveret.server.addresses import bind_tcp, bind_unix, url_of
+from leveret.server.admission import Admission
+from leveret.server.limits import ServerLimits
+from leveret.server.logs import tell
+from leveret.server.memory import MemoryAlarm, held_bytes
+from leveret.server.tls import TLSFiles
 from leveret.server.transport import ClientTransport
-from leveret.wire import Limits
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from leveret.engine.broker import Broker
     from leveret.wire import ServerConnection
 
+    TLS: TypeAlias = TLSFiles | ssl.SSLContext
+
 __all__ = ["Server"]
 
-log = logging.getLogger("leveret.server")
+#: Memory is looked at after so many bytes of input, and once a second.
+MEASURE_EVERY = 16 * 1024 * 1024
 
-#: How long a client may take to answer connection.close when the server stops, in seconds.
-STOP_GRACE_S = 2.0
+#: How often memory is looked at while publishers wait, in seconds.
+MEASURE_RINGING_S = 0.1
+
+SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
+
+
+@define(eq=False)
+class _Listener:
+    """A socket listened on. It stays open while the TLS in front of it is exchanged."""
+
+    sock: socket.socket
+    tls: TLS | None
+    accepting: asyncio.AbstractServer
 
 
 class Server:
     """Serves a broker to AMQP clients in the running event loop.
 
-    The broker belongs to that loop from `start` on: nothing else may use it from another thread.
+    The broker belongs to that loop from the first `start` on: nothing else may use it from another
+    thread, unless it holds `lock`. `virtual_host` is where every client ends up, whatever it asks
+    for (None: where it asks for); `anonymous` offers the mechanism ANONYMOUS, as `guest`.
     """
 
     def __init__(
-        self, broker: Broker, *, limits: Limits | None = None, virtual_host: str | None = None
+        self,
+        broker: Broker,
+        *,
+        limits: ServerLimits | None = None,
+        virtual_host: str | None = None,
+        anonymous: bool = False,
+        lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.broker = broker
-        self.limits = limits or Limits()
-        #: Where every client ends up, whatever virtual host it asks for; None: where it asks for.
+        self.limits = limits or ServerLimits()
         self.virtual_host = virtual_host
+        self.anonymous = anonymous
+        self.lock = lock or contextlib.nullcontext()
+        self.loop: asyncio.AbstractEventLoop
+        self.alarm = self._alarm()
+        #: Where it listens, as URLs in the order of `start`.
+        self.urls: list[str] = []
+        self._shared = lock is not None
+        self._thread = 0
         self._clients: dict[ServerConnection, ClientTransport] = {}
+        self._accepted = 0
+        self._listeners: list[_Listener] = []
+        self._admission: Admission
         self._with_output: list[ServerConnection] = []
-        self._listeners: list[asyncio.Server] = []
         self._flush_due = False
+        # When the broker's first deadline comes, and whether to look for another one.
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms: int | None = None
-        self._heartbeats: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop
+        self._look_due = False
+        self._turn_ends = 0.0
+        self._unmeasured = 0
+        self._measuring: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
+        self._seconds = 0
         self._all_gone = asyncio.Event()
 
+    def _alarm(self) -> MemoryAlarm:
+        high_bytes = self.limits.memory_bytes
+        return MemoryAlarm() if high_bytes is None else MemoryAlarm(high_bytes, lambda: None)
+
+    # -- beginning and end
+
     async def start(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 5672,
-        *,
-        tls: ssl.SSLContext | None = None,
+        self, host: str = "127.0.0.1", port: int = 5672, *, tls: TLS | None = None
     ) -> int:
-        """Listen on an address; port 0 takes a free one. Returns the port.
+        """Listen on an address, and on others when called again; return the port.
+
+        Port 0 takes a free one. An empty host is every interface.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: the address cannot be listened on, or a file of `tls` cannot be read.
+            RuntimeError: the broker is served already, by another server.
 
         """
-        self._loop = asyncio.get_running_loop()
-        listener = await self._loop.create_server(
-            lambda: ClientTransport(self), host, port, ssl=tls
-        )
-        self._listeners.append(listener)
-        if self._heartbeats is None:
-            self._heartbeats = self._loop.create_task(self._send_heartbeats())
-        self._keep_time()
-        return int(listener.sockets[0].getsockname()[1])
+        context = _context(tls)
+        self._begin()
+        bound = bind_tcp(host, port)
+        for sock in bound:
+            await self._listen(sock, tls, context)
+        return int(bound[0].getsockname()[1])
 
-    async def stop(self) -> None:
-        """Close every connection with 320 and stop listening."""
+    async def start_unix(self, path: str | Path) -> None:
+        """Listen on a Unix socket. A socket file that nobody listens on is replaced.
+
+        Raises:
+            OSError: it cannot be listened on.
+            RuntimeError: the broker is served already, by another server.
+
+        """
+        self._begin()
+        await self._listen(bind_unix(path), None, None)
+
+    async def reload_tls(self) -> None:
+        """Read certificates again, for connections from now on.
+
+        Raises:
+            OSError: a file cannot be read; everything stays as it was.
+
+        """
+        contexts = [_context(listener.tls) for listener in self._listeners]
+        for listener, context in zip(self._listeners, contexts, strict=True):
+            if context is not None:
+                old = listener.accepting
+                listener.accepting = await self._accept(listener.sock, listener.tls, context)
+                old.close()
+
+    async def stop(self, reason: str = SHUTDOWN) -> None:
+        """Stop listening, close every connection with 320, and wait until all are gone.
+
+        A client that does not answer within `stop_grace_s` is dropped.
+        """
         for listener in self._listeners:
-            listener.close()
-        reason = "broker forced connection closure with reason 'shutdown'"
-        for connection in list(self._clients):
-            connection.close(ConnectionForced(reason))
-        self.turn_done()
+            listener.accepting.close()
+            _close(listener.sock)
+        self._listeners.clear()
+        with self.lock:
+            for connection in list(self._clients):
+                connection.close(ConnectionForced(reason))
+        await self._wait_until_gone(self.limits.stop_grace_s)
+        self.abort()
+        await self._wait_until_gone(1)
+        self._end()
+        await asyncio.sleep(0)  # the loop closes the sockets
+
+    def abort(self) -> None:
+        """Drop every client at once."""
+        for client in list(self._clients.values()):
+            client.abort()
+
+    async def _wait_until_gone(self, timeout_s: float) -> None:
+        self._all_gone.clear()
         if self._clients:
-            self._all_gone.clear()
-            try:
-                await asyncio.wait_for(self._all_gone.wait(), STOP_GRACE_S)
-            except TimeoutError:
-                for client in list(self._clients.values()):
-                    client.abort()
-        if self._heartbeats is not None:
-            self._heartbeats.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._all_gone.wait(), timeout_s)
+
+    def _begin(self) -> None:
+        if self._ticking is not None:
+            return
+        with self.lock:
+            if self.broker.timers.on_earlier is not None:
+                raise RuntimeError("the broker is served already")
+            self.loop = asyncio.get_running_loop()
+            self._thread = threading.get_ident()
+            self._admission = Admission(self.limits, self.loop.time)
+            self.broker.timers.on_earlier = self._earlier
+            self._ticking = self.loop.call_later(1, self._tick)
+            self._keep_time()
+
+    def _end(self) -> None:
+        for timer in (self._timer, self._measuring, self._ticking):
+            if timer is not None:
+                timer.cancel()
+        self._ticking = None
+        self.broker.timers.on_earlier = None
+
+    async def _listen(
+        self, sock: socket.socket, tls: TLS | None, context: ssl.SSLContext | None
+    ) -> None:
+        accepting = await self._accept(sock, tls, context)
+        self._listeners.append(_Listener(sock, tls, accepting))
+        self.urls.append(url_of(sock, tls=tls is not None))
+        tell(logging.INFO, "listening", url=self.urls[-1])
+
+    async def _accept(
+        self, sock: socket.socket, tls: TLS | None, context: ssl.SSLContext | None
+    ) -> asyncio.AbstractServer:
+        login_from = tls.login_from if isinstance(tls, TLSFiles) else "common_name"
+
+        def client() -> ClientTransport:
+            self._accepted += 1
+            return ClientTransport(self, self._accepted, login_from)
+
+        arguments: dict[str, Any] = {"sock": sock.dup(), "backlog": 1024}
+        if context is not None:
+            arguments |= {"ssl": context, "ssl_handshake_timeout": self.limits.handshake_s}
+        if sock.family == socket.AF_UNIX:
+            return await self.loop.create_unix_server(client, **arguments)
+        return await self.loop.create_server(client, **arguments)
 
     # -- what its clients' transports tell
+
+    def refusal(self, address: str) -> str:
+        """Return why a client from an address may not connect; empty where it may."""
+        if not self._listeners:
+            return "the server is stopping"
+        return self._admission.refusal(address, len(self._clients))
 
     def opened(self, client: ClientTransport) -> None:
         """Take note of a new client."""
         self._clients[client.connection] = client
+        if self.alarm.ringing:
+            client.connection.block("low on memory")
+        tell(logging.DEBUG, "client connected", peer=client.peer)
 
-    def gone(self, client: ClientTransport) -> None:
-        """Take note that a client is gone."""
-        self._clients.pop(client.connection, None)
-        if client.connection.reason:
-            log.info("%s: %s", client.peer, client.connection.reason)
+    def logged_in(self, client: ClientTransport) -> None:
+        """Take note that a client may work now."""
+        self._admission.logged_in(client.address)
+        connection = client.connection
+        engine = connection.engine
+        tell(
+            logging.INFO,
+            "client logged in",
+            peer=client.peer,
+            user=connection.user,
+            virtual_host=engine.virtual_host.name if engine else None,
+            product=connection.client_properties.get("product"),
+            name=connection.client_properties.get("connection_name"),
+        )
+
+    def login_refused(self, client: ClientTransport) -> None:
+        """Take note that a client gave a wrong name or password."""
+        self._admission.login_refused(client.address)
+
+    def gone(self, client: ClientTransport, *, polite: bool) -> None:
+        """Take note that a client is gone; `polite` says that connection.close was exchanged."""
+        connection = client.connection
+        self._clients.pop(connection, None)
+        reason = connection.reason or (None if polite else "client closed the socket unexpectedly")
+        level = logging.WARNING if reason else logging.INFO
+        tell(level, "client gone", peer=client.peer, user=connection.user or None, reason=reason)
         if not self._clients:
             self._all_gone.set()
 
@@ -109,43 +270,114 @@ class Server:
         self._with_output.append(connection)
         if not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self._flush)
+            self.soon(self._flush)
 
-    def turn_done(self) -> None:
-        """See that what the last turn set a deadline for is done in time."""
-        if self.broker.next_deadline_ms() != self._timer_ms:
-            self._keep_time()
+    def received(self, size: int) -> None:
+        """Count bytes of input, and look at the memory once in a while."""
+        self._unmeasured += size
+        if self._unmeasured > MEASURE_EVERY:
+            self._measure()
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Have a call made in the next turn of the loop, from whichever thread."""
+        if self._shared and threading.get_ident() != self._thread:
+            self.loop.call_soon_threadsafe(call)
+        else:
+            self.loop.call_soon(call)
+
+    def begin_turn(self) -> Callable[[], bool]:
+        """Begin a client's turn; return what says whether it is over."""
+        self._turn_ends = self.loop.time() + self.limits.turn_s
+        return self._turn_over
+
+    def _turn_over(self) -> bool:
+        return self.loop.time() > self._turn_ends
 
     def _flush(self) -> None:
-        self._flush_due = False
-        waiting, self._with_output = self._with_output, []
-        for connection in waiting:
-            client = self._clients.get(connection)
-            if client is not None:
-                client.flush()
+        with self.lock:
+            self._flush_due = False
+            waiting, self._with_output = self._with_output, []
+            for connection in waiting:
+                client = self._clients.get(connection)
+                if client is not None:
+                    client.flush()
 
     # -- time
 
+    def _earlier(self) -> None:
+        if not self._look_due:
+            self._look_due = True
+            self.soon(self._keep_time)
+
     def _keep_time(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._timer_ms = self.broker.next_deadline_ms()
-        if self._timer_ms is not None:
-            delay_ms = max(self._timer_ms - self.broker.clock.now_ms(), 0)
-            self._timer = self._loop.call_later(delay_ms / 1000, self._run_due)
+        """Wait for the broker's first deadline; one on a manual clock comes with the clock."""
+        with self.lock:
+            self._look_due = False
+            deadline_ms = self.broker.next_deadline_ms()
+            if deadline_ms == self._timer_ms or isinstance(self.broker.clock, ManualClock):
+                return
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._timer_ms = deadline_ms
+            if deadline_ms is not None:
+                delay_ms = max(deadline_ms - self.broker.clock.now_ms(), 0)
+                self._timer = self.loop.call_later(delay_ms / 1000, self._run_due)
 
     def _run_due(self) -> None:
-        self.broker.run_due()
-        self._keep_time()
+        with self.lock:
+            self._timer = self._timer_ms = None
+            self.broker.run_due()
+            self._keep_time()
 
-    async def _send_heartbeats(self) -> None:
-        """Tick every connection twice in its heartbeat interval."""
-        elapsed_s = 0
-        while True:
-            await asyncio.sleep(1)
-            elapsed_s += 1
-            for connection, client in list(self._clients.items()):
-                interval_s = connection.heartbeat_s
-                if interval_s and elapsed_s % max(interval_s // 2, 1) == 0:
-                    client.tick()
+    def _tick(self) -> None:
+        self._ticking = self.loop.call_later(1, self._tick)
+        self._seconds += 1
+        with self.lock:
+            for client in list(self._clients.values()):
+                client.tick(self._seconds)
+            self._measure()
+
+    # -- memory
+
+    def _measure(self) -> None:
+        self._unmeasured = 0
+        held = held_bytes(self.broker) + sum(connection.unsent for connection in self._clients)
+        if self.alarm.update(held):
+            self._alarm_changed(held)
+        if self.alarm.ringing and self._measuring is None:
+            self._measuring = self.loop.call_later(MEASURE_RINGING_S, self._measure_again)
+
+    def _measure_again(self) -> None:
+        self._measuring = None
+        with self.lock:
+            self._measure()
+
+    def _alarm_changed(self, held: int) -> None:
+        """Stop publishers at their next publish, or let them go on (S125)."""
+        ringing = self.alarm.ringing
+        tell(
+            logging.WARNING,
+            "memory alarm set" if ringing else "memory alarm cleared",
+            held_bytes=held,
+            limit_bytes=self.alarm.high_bytes,
+        )
+        for connection, client in list(self._clients.items()):
+            if ringing:
+                connection.block("low on memory")
+            else:
+                connection.unblock()
+                client.read_or_not()
+
+
+def _context(tls: TLS | None) -> ssl.SSLContext | None:
+    return tls.context() if isinstance(tls, TLSFiles) else tls
+
+
+def _close(sock: socket.socket) -> None:
+    """Close a listening socket; a Unix socket's file goes with it."""
+    path = sock.getsockname()
+    sock.close()
+    if isinstance(path, str) and path:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
