@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leveret.config.entries import DeadLetterEntry, Entry, ExchangeDefaults, PolicyEntry, QueueEntry
+from leveret.config.findings import REFUSED
 from leveret.config.names import nearest
 from leveret.config.nodes import MapNode, ScalarNode
 from leveret.config.resolve import MAX_INTEGER, MIN_INTEGER, describe, integer_of, scalar_value
 from leveret.config.source import quoted
+from leveret.queues.policy_keys import IGNORED_POLICY_KEYS, POLICY_KEYS
+from leveret.routing.erlang import erlang_term
 
 if TYPE_CHECKING:
     from leveret.config.nodes import Node
@@ -72,28 +75,10 @@ _WANTED = {
     "alternate-exchange": _TEXT,
 }
 
-#: Policy key -> what RabbitMQ wants in it, where it is not what the argument of that name wants.
-_POLICY_KEYS = {
-    "max-in-memory-length": _INTEGER,
-    "max-in-memory-bytes": _INTEGER,
-    "queue-version": _INTEGER,
-    "queue-master-locator": _TEXT,
-    "queue-leader-locator": _TEXT,
-    "delayed-retry-type": _TEXT,
-    "delayed-retry-min": _INTEGER,
-    "delayed-retry-max": _INTEGER,
+#: Policy key -> what RabbitMQ wants in it.
+_WANTED_BY_POLICY = {
+    name: _INTEGER if key.kind is int else _TEXT for name, key in POLICY_KEYS.items()
 }
-_NO_POLICY = ("x-queue-type", "x-max-priority", "x-single-active-consumer")
-_WANTED_BY_POLICY = _POLICY_KEYS | {
-    argument.removeprefix("x-"): wanted
-    for argument, wanted in _WANTED.items()
-    if argument not in _NO_POLICY
-}
-
-#: Beginnings of policy keys that RabbitMQ or its plugins know and that mean nothing here.
-_OTHER_POLICY_KEYS = (
-    "ha-", "federation", "max-age", "stream-", "initial-cluster-size", "target-group-size"
-)  # fmt: skip
 
 #: Argument -> how a queue writes it otherwise.
 FRIENDLY = {
@@ -153,14 +138,24 @@ def policy_definition(entry: PolicyEntry) -> dict[str, FieldValue]:
             "Write what it sets: {max-length: 1000}.",
         )
     for key, _ in node.pairs:
-        if key.text in _WANTED_BY_POLICY or key.text.startswith(_OTHER_POLICY_KEYS):
+        if key.text in _WANTED_BY_POLICY or key.text.startswith(IGNORED_POLICY_KEYS):
             continue
         raw = QUEUE_ARGUMENTS.get(key.text, key.text).removeprefix("x-").replace("_", "-")
         known = sorted(_WANTED_BY_POLICY)
         close = raw if raw in known else nearest(raw, known)
         remedy = f"Did you mean '{close}'?" if close else f"The keys are {', '.join(known)}."
         key.fault(f"a policy cannot set {quoted(key.text)}", remedy)
-    return _typed(node, entry.definition or {}, _WANTED_BY_POLICY)
+    definition = _typed(node, entry.definition or {}, _WANTED_BY_POLICY)
+    for key, value in node.pairs:
+        wanted = POLICY_KEYS.get(key.text)
+        if wanted and key.text in definition and not wanted.accepts(definition[key.text]):
+            value.fault(
+                "RabbitMQ refuses this policy: Validation failed:"
+                f" {erlang_term(definition[key.text])} is not a valid {wanted.called}",
+                "Correct the value, or leave the key out.",
+                REFUSED,
+            )
+    return definition
 
 
 def _collect(

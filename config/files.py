@@ -109,7 +109,7 @@ class Files:
         try:
             return self.read(Source(name, decode(data, name)))
         except TopologyError as error:
-            self.sources.append(Source(name, "", list(error.faults)))  # type: ignore[arg-type]
+            self.sources.append(Source(name, "", list(error.faults)))
             return []
 
 

@@ -11,10 +11,11 @@ from leveret.config.source import Source
 from leveret.errors import TopologyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from leveret.config.findings import Finding
     from leveret.config.model import Topology
+    from leveret.errors import Fault
 
 __all__ = ["MAX_FILE_BYTES", "attempt", "check_file", "load", "loads"]
 
@@ -68,7 +69,6 @@ def check_file(
     `on_progress` is told from time to time how much is done, from 0 to 1. Findings come sorted by
     place; of a faulty file, those that its faults may have caused are left out.
     """
-    from leveret.config.findings import Finding
     from leveret.config.lint import lint
 
     file = os.fspath(path)
@@ -79,7 +79,7 @@ def check_file(
     try:
         data = _read(file)
     except TopologyError as error:
-        return None, [fault for fault in error.faults if isinstance(fault, Finding)]
+        return None, _findings(error.faults)
     topology, found = attempt(data, file, environment=environment, on_progress=tell(0, 0.7))
     if topology is None:
         return None, found
@@ -106,13 +106,20 @@ def attempt(
     try:
         source = Source(file, decode(text, file))
     except TopologyError as error:
-        return None, list(error.faults)  # type: ignore[arg-type] # of a source, all are findings
+        return None, _findings(error.faults)
     entries = files.read(source)
     if entries:
         # Beyond too many faults nobody reads on; they are in their sources.
         with contextlib.suppress(TopologyError):
             topology = assemble(file, entries, files.sources)
-    return topology, [fault for source in files.sources for fault in source.faults]
+    return topology, [one for source in files.sources for one in _findings(source.faults)]
+
+
+def _findings(faults: Iterable[Fault]) -> list[Finding]:
+    """Return faults as what they are: whatever a source reports is a finding."""
+    from leveret.config.findings import Finding
+
+    return [fault for fault in faults if isinstance(fault, Finding)]
 
 
 def _read(file: str) -> bytes:

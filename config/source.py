@@ -7,7 +7,7 @@ import re
 from attrs import define, field
 
 from leveret.config.findings import MALFORMED, RULES, Finding
-from leveret.errors import Position, TopologyError
+from leveret.errors import Fault, Position, TopologyError
 
 __all__ = ["MAX_FAULTS", "Source", "quoted"]
 
@@ -31,7 +31,7 @@ class Source:
 
     file: str
     text: str
-    faults: list[Finding] = field(factory=list)
+    faults: list[Fault] = field(factory=list)
     _lines: list[str] | None = field(default=None, init=False)
     # (line, column, message): an alias leads to one place several times
     _reported: set[tuple[int, int, str]] = field(factory=set, init=False)

@@ -1,59 +1,120 @@
-"""`leveret check`: read topology files and report every fault in them."""
+"""`leveret check`: read topology files and report what is wrong, or worth a second look."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from leveret.cli.report import fault_to_dict
-from leveret.cli.screen import printable, show, show_faults, show_json
-from leveret.cli.topologies import TOPOLOGY_FILE, open_broker
-from leveret.errors import Fault, TopologyError
+from leveret.cli.screen import printable, show, show_json
+from leveret.cli.topologies import TOPOLOGY_FILE, CannotRead
+from leveret.cli.waiting import Waiting
+from leveret.config.model import COMPATIBILITIES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leveret.config import Topology
+    from leveret.config.findings import Finding
 
 __all__ = ["check"]
+
+_FORMATS = ("text", "json", "github", "sarif")
 
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=TOPOLOGY_FILE)
-@click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="The form of the findings.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+@click.option(
+    "--profile",
+    metavar="VERSION",
+    type=click.Choice(COMPATIBILITIES),
+    help=f"The version of RabbitMQ to check for: {', '.join(COMPATIBILITIES)}.",
+)
+@click.option("--strict", is_flag=True, help="Let warnings fail the check too.")
+@click.option("--all", "with_notes", is_flag=True, help="Show notes as well.")
 @click.pass_context
-def check(context: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
-    """Check topology files: every fault with its place and what to do.
+def check(
+    context: click.Context,
+    files: tuple[Path, ...],
+    form: str,
+    as_json: bool,
+    profile: str | None,
+    strict: bool,
+    with_notes: bool,
+) -> None:
+    """Check topology files: every error and warning with its place and what to do.
 
-    Exit status: 0 when no file has a fault, 1 when one has.
+    The routes that a file expects are tried as well. No broker is needed.
+
+    Exit status: 0 when no file has an error, 1 when one has; with --strict, warnings count.
     """
-    found: list[Fault] = []
+    form = "json" if as_json else form
+    found: list[Finding] = []
     for file in files:
+        topology, findings = _check(file, profile, with_notes=with_notes)
+        if form == "text":
+            _show_text(file, topology, findings)
+        found += findings
+    _show_whole(form, found)
+    severities = {finding.severity for finding in found}
+    failed = "error" in severities or (strict and "warning" in severities)
+    context.exit(1 if failed else 0)
+
+
+def _check(
+    file: Path, profile: str | None, *, with_notes: bool
+) -> tuple[Topology | None, list[Finding]]:
+    from leveret.config.loader import check_file
+
+    with Waiting(f"checking {printable(file.name)}") as waiting:
         try:
-            _, topology = open_broker(file)
-        except TopologyError as error:
-            found.extend(error.faults)
-            if not as_json:
-                show_faults(error.faults)
-        else:
-            if not as_json:
-                show(f"{printable(str(file))}: ok, {_contents(topology)}")
-    if as_json:
-        show_json([fault_to_dict(fault) for fault in found])
-    context.exit(1 if found else 0)
+            return check_file(file, profile, notes=with_notes, on_progress=waiting.tell)
+        except OSError as error:
+            raise CannotRead(str(file), error) from error
 
 
-def _contents(topology: Topology) -> str:
+def _show_text(file: Path, topology: Topology | None, findings: list[Finding]) -> None:
+    """Show the findings of a file on stderr; if none is an error, sum it up on stdout."""
+    from rich.text import Text
+
+    from leveret.cli.findings import counted, finding_text
+
+    if findings:
+        show(Text("\n").join(map(finding_text, findings)), stderr=True)
+    severities = [finding.severity for finding in findings]
+    if topology is None or "error" in severities:
+        return
     hosts = topology.virtual_hosts.values()
-    return ", ".join(
-        (
-            _counted(sum(len(host.exchanges) for host in hosts), "exchange"),
-            _counted(sum(len(host.queues) for host in hosts), "queue"),
-            _counted(sum(len(host.bindings) for host in hosts), "binding"),
-        )
-    )
+    parts = [
+        counted(sum(len(host.exchanges) for host in hosts), "exchange"),
+        counted(sum(len(host.queues) for host in hosts), "queue"),
+        counted(sum(len(host.bindings) for host in hosts), "binding"),
+    ]
+    if topology.expectations:
+        parts.append(counted(len(topology.expectations), "expectation"))
+    for severity in ("warning", "note"):
+        if severity in severities:
+            parts.append(counted(severities.count(severity), severity))
+    show(f"{printable(str(file))}: ok, {', '.join(parts)}")
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _show_whole(form: str, found: list[Finding]) -> None:
+    from leveret.cli.findings import finding_to_dict, github_command, sarif_log
+
+    if form == "json":
+        value: list[dict[str, Any]] = [finding_to_dict(finding) for finding in found]
+        show_json(value)
+    elif form == "sarif":
+        show_json(sarif_log(found))
+    elif form == "github":
+        for finding in found:
+            click.echo(github_command(finding))

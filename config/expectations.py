@@ -1,0 +1,208 @@
+"""`expect`: routes that must hold, tried on the exchanges of the file, and time on its queues.
+
+A published message is routed and the queues compared. Where chance decides (`x-random`), every
+queue that may get the message counts.
+
+For what expires, a message stands in a queue and nobody takes it. When its time is over it goes
+the way of dead letters, into the next queue, and waits there; the queues that hold it after the
+time given are compared. A queue without TTL lets it wait for ever, save for the first: there the
+message is taken to carry an expiration of its own, that time. Without a time it is followed to
+where it stays.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from leveret.config.coverage import shared_key
+from leveret.config.findings import EXPECTATION
+from leveret.config.lint_host import HostLint, named
+from leveret.config.quantities import format_duration
+from leveret.config.source import quoted
+
+if TYPE_CHECKING:
+    from leveret.config.model import Expectation
+    from leveret.config.view import HostView
+
+__all__ = ["run_expectations"]
+
+_REMEDY = "Correct the topology, or what is expected of it."
+
+#: Queues that one message, copied at each step, is followed into.
+MAX_STOPS = 1_000
+
+#: Bindings compared to see whether two queues can ever get the same message.
+_MOST_COMPARISONS = 2_000
+
+
+def run_expectations(lint: HostLint) -> None:
+    """Report each expectation of a virtual host that does not hold."""
+    if not lint.wants(EXPECTATION):
+        return
+    host = lint.view.host
+    for expectation in lint.topology.expectations:
+        if expectation.virtual_host == host.name:
+            if expectation.expires_queue is not None:
+                _check_expiry(lint, expectation, expectation.expires_queue)
+            else:
+                _check_publish(lint, expectation)
+
+
+def _check_publish(lint: HostLint, expected: Expectation) -> None:
+    view, exchange = lint.view, expected.exchange or ""
+    key, headers = expected.routing_key, expected.headers
+    reached, refusal = view.routes.published(exchange, key, headers)
+    what = f"a message to {_exchange(exchange)} with key {quoted(key)}"
+    if refusal:
+        message = f"RabbitMQ refuses {what}: {refusal}"
+        lint.report(EXPECTATION, expected, message, _REMEDY)
+    elif set(reached) != set(expected.reaches):
+        lint.report(
+            EXPECTATION,
+            expected,
+            f"{what} should reach {_queues(expected.reaches)}, but reaches {_queues(reached)}",
+            _never_together(view, expected) or _REMEDY,
+            str(view.routes.explain(exchange, key, headers)),
+        )
+
+
+def _never_together(view: HostView, expected: Expectation) -> str:
+    """Say which of the queues expected can never get the same message, if any cannot."""
+    exchange = expected.exchange or ""
+    declared = view.exchanges.get(exchange)
+    if declared is None or declared.type != "topic":
+        return ""
+    bindings = {
+        queue: [one for one in view.to_queue.get(queue, ()) if one.source == exchange]
+        for queue in expected.reaches[:10]
+    }
+    queues = [queue for queue, found in bindings.items() if found]
+    for i, one in enumerate(queues):
+        for other in queues[i + 1 :]:
+            pairs = len(bindings[one]) * len(bindings[other])
+            if pairs <= _MOST_COMPARISONS and not _may_meet(view, exchange, one, other):
+                return (
+                    f"No key reaches both {named([one, other])} from exchange {quoted(exchange)}:"
+                    " change a binding, or expect one of them."
+                )
+    return ""
+
+
+def _may_meet(view: HostView, exchange: str, one: str, other: str) -> bool:
+    """Say whether two queues may get the same message, over whatever ways."""
+    ways = [
+        [binding for binding in view.to_queue.get(queue, ()) if binding.source == exchange]
+        for queue in (one, other)
+    ]
+    beyond = view.all_onward(view.onward(exchange))
+    if any(b.source in beyond for queue in (one, other) for b in view.to_queue.get(queue, ())):
+        return True
+    return shared_key(*ways) is not None
+
+
+def _exchange(name: str) -> str:
+    return f"exchange {quoted(name)}" if name else "the default exchange"
+
+
+def _queues(names: list[str] | tuple[str, ...]) -> str:
+    return named(list(names), 10) if names else "no queue"
+
+
+# --- what expires
+
+
+@define(order=True)
+class _Stop:
+    """A message in a queue, since some time, with its keys and the queues it died in."""
+
+    since_ms: int
+    number: int  # in the order of arrival, so that ties are settled
+    queue: str = field(order=False)
+    keys: tuple[str, ...] = field(order=False)
+    died_in: tuple[str, ...] = field(order=False)
+
+
+@define(eq=False)
+class _Journey:
+    """Follows one message through queues while time passes."""
+
+    view: HostView
+    expected: Expectation
+    waits: list[_Stop] = field(factory=list)
+    lines: list[str] = field(factory=list)
+    # queue -> None: those where the message stays
+    rests: dict[str, None] = field(factory=dict)
+    count: int = 0
+
+    def run(self) -> None:
+        """Follow the message from the first queue to where it stays, or until the time is over."""
+        queue = self.expected.expires_queue or ""
+        self._arrive(0, queue, (self.expected.routing_key or queue,), ())
+        while self.waits and self.count < MAX_STOPS:
+            self._leave(heapq.heappop(self.waits))
+
+    def _arrive(
+        self, now_ms: int, queue: str, keys: tuple[str, ...], died_in: tuple[str, ...]
+    ) -> None:
+        self.count += 1
+        heapq.heappush(self.waits, _Stop(now_ms, self.count, queue, keys, died_in))
+
+    def _leave(self, stop: _Stop) -> None:
+        settings = self.view.settings[stop.queue]
+        until_ms = self.expected.expires_after_ms
+        ttl_ms = settings.message_ttl_ms
+        if ttl_ms is None and not stop.died_in:
+            ttl_ms = until_ms or 0
+        if ttl_ms is None or (until_ms is not None and stop.since_ms + ttl_ms > until_ms):
+            self.rests[stop.queue] = None
+            why = "for ever: nothing expires there"
+            if ttl_ms is not None:
+                why = f"until {format_duration(stop.since_ms + ttl_ms)}"
+            self._say(stop.since_ms, f"waits in queue {quoted(stop.queue)} {why}")
+            return
+        now_ms = stop.since_ms + ttl_ms
+        exchange = settings.dead_letter_exchange
+        what = f"expires in queue {quoted(stop.queue)}"
+        if exchange is None:
+            self._say(now_ms, f"{what}, which has no dead-letter exchange: it is gone")
+            return
+        keys = stop.keys
+        if settings.dead_letter_routing_key is not None:
+            keys = (settings.dead_letter_routing_key,)
+        self._say(now_ms, f"{what} ─▶ {_exchange(exchange)} with key {quoted(keys[0])}")
+        died_in = (*stop.died_in, stop.queue)
+        targets = self.view.routes.reached(exchange, keys, self.expected.headers)
+        if not targets:
+            self._say(now_ms, f"{_exchange(exchange)} leads it to no queue: it is gone")
+        for target in targets:
+            if target in died_in:
+                # S110: nobody rejected it on the way
+                self._say(now_ms, f"dropped before queue {quoted(target)}, where it died before")
+            else:
+                self._arrive(now_ms, target, keys, died_in)
+
+    def _say(self, now_ms: int, what: str) -> None:
+        self.lines.append(f"{format_duration(now_ms) if now_ms else '0':>6}  {what}")
+
+
+def _check_expiry(lint: HostLint, expected: Expectation, queue: str) -> None:
+    if queue not in lint.view.settings:
+        return
+    journey = _Journey(lint.view, expected)
+    journey.run()
+    if set(journey.rests) == set(expected.reaches):
+        return
+    when = "in the end"
+    if expected.expires_after_ms is not None:
+        when = f"after {format_duration(expected.expires_after_ms)}"
+    lint.report(
+        EXPECTATION,
+        expected,
+        f"a message in queue {quoted(queue)} should be in {_queues(expected.reaches)} {when},"
+        f" but is in {_queues(list(journey.rests))}",
+        _REMEDY,
+        "\n".join(journey.lines),
+    )
