@@ -12,7 +12,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import define, field
-from sortedcontainers import SortedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,15 +86,18 @@ class Consumer:
 
 @define(eq=False)
 class Consumers:
-    """The consumers of a queue in turn. `next` is O(1) amortised, the rest O(consumers) or less."""
+    """The consumers of a queue in turn.
 
-    # minus priority -> consumers in line
-    _lines: SortedDict[int, deque[Consumer]] = field(factory=SortedDict, init=False)
-    # The line of the highest priority, since looking it up costs more than all of `next`.
-    _front: deque[Consumer] | None = field(default=None, init=False)
+    `next` is O(1) amortised, the rest O(consumers) or less. A line is kept when it runs empty:
+    with every consumer at its prefetch limit that is once a message.
+    """
+
+    # priority -> consumers in line
+    _lines: dict[int, deque[Consumer]] = field(factory=dict, init=False)
+    # the lines, highest priority first
+    _order: list[deque[Consumer]] = field(factory=list, init=False)
     # (receiver, tag) -> consumer, in line or blocked, in order of registration
     registered: dict[tuple[Receiver, str], Consumer] = field(factory=dict, init=False)
-
     # consumers out of the line -> None, in the order in which they left it
     _blocked: dict[Consumer, None] = field(factory=dict, init=False)
 
@@ -108,42 +110,41 @@ class Consumers:
     def add(self, consumer: Consumer) -> None:
         """Put a new consumer at the end of its line."""
         self.registered[consumer.receiver, consumer.tag] = consumer
-        self._enter(consumer)
+        if consumer.priority not in self._lines:
+            self._lines[consumer.priority] = deque()
+            self._order = [self._lines[p] for p in sorted(self._lines, reverse=True)]
+        self._lines[consumer.priority].append(consumer)
 
     def remove(self, consumer: Consumer) -> None:
         """Take a consumer out, in line or not."""
         del self.registered[consumer.receiver, consumer.tag]
         self._blocked.pop(consumer, None)
-        line = self._lines.get(-consumer.priority)
-        if not consumer.blocked and line is not None:
-            line.remove(consumer)
-            if not line:
-                self._drop_line(-consumer.priority)
+        if not consumer.blocked:
+            self._lines[consumer.priority].remove(consumer)
+        if not self.registered:
+            self._lines.clear()
+            self._order = []
 
     def first(self) -> Consumer | None:
         """Return who stands first in line, able or not; a blocked one only where all are."""
-        if self._front is not None:
-            return self._front[0]
+        for line in self._order:
+            if line:
+                return line[0]
         return next(iter(self), None)
 
     def next(self) -> Consumer | None:
         """Return who gets the next message and send it to the end of its line, or None."""
-        while (line := self._front) is not None:
-            consumer = line[0]
-            if consumer.can_take():
-                if len(line) > 1:
-                    line.rotate(-1)
-                return consumer
-            consumer.blocked = True
-            self._blocked[consumer] = None
-            line.popleft()
-            if not line:
-                self._drop_line(-consumer.priority)
+        for line in self._order:
+            while line:
+                consumer = line[0]
+                if consumer.can_take():
+                    if len(line) > 1:
+                        line.rotate(-1)
+                    return consumer
+                consumer.blocked = True
+                self._blocked[consumer] = None
+                line.popleft()
         return None
-
-    def _drop_line(self, key: int) -> None:
-        del self._lines[key]
-        self._front = self._lines.peekitem(0)[1] if self._lines else None
 
     def unblock(self, consumers: Iterable[Consumer]) -> bool:
         """Let those of the blocked that can take a message again re-enter; say whether any did.
@@ -153,26 +154,18 @@ class Consumers:
         if not self._blocked:
             return False
         able = {c for c in consumers if c.blocked and c.can_take()}
-        for consumer in [c for c in self._blocked if c in able]:
+        for consumer in [c for c in self._blocked if c in able] if len(able) > 1 else able:
             del self._blocked[consumer]
             consumer.blocked = False
-            self._enter(consumer)
+            self._lines[consumer.priority].append(consumer)
         return bool(able)
-
-    def _enter(self, consumer: Consumer) -> None:
-        line = self._lines.get(-consumer.priority)
-        if line is None:
-            line = self._lines[-consumer.priority] = deque()
-            self._front = self._lines.peekitem(0)[1]
-        line.append(consumer)
 
     def check(self) -> None:
         """Assert that each consumer stands in its own line once, or is blocked."""
-        assert self._front is (self._lines.peekitem(0)[1] if self._lines else None)
-        in_line = [consumer for line in self._lines.values() for consumer in line]
-        assert all(line for line in self._lines.values()), "an empty line was kept"
+        in_line = [consumer for line in self._order for consumer in line]
+        assert self._order == [self._lines[p] for p in sorted(self._lines, reverse=True)]
         assert len(in_line) == len(set(map(id, in_line)))
         assert {id(c) for c in in_line} == {id(c) for c in self if not c.blocked}
         assert {id(c) for c in self._blocked} == {id(c) for c in self if c.blocked}
-        for key, line in self._lines.items():
-            assert all(consumer.priority == -key for consumer in line)
+        for priority, line in self._lines.items():
+            assert all(consumer.priority == priority for consumer in line)

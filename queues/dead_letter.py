@@ -8,11 +8,13 @@ are those of `rabbit_dead_letter` and, from 3.13, `mc:record_death`.
 from __future__ import annotations
 
 import datetime
+import functools
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from leveret.properties import Long
+from leveret.queues.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from leveret.queues.message import AnyMessage
 
 __all__ = ["DeathRules", "cycle", "is_cycle", "record_death"]
+
+
+_ONE = Long(1)
 
 
 @frozen
@@ -37,25 +42,30 @@ class DeathRules:
     old_layout: bool = False
 
 
+@functools.lru_cache(maxsize=4)
+def _time(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
+
+
 def _entry(
     message: AnyMessage, queue: str, reason: str, now_ms: int, rules: DeathRules
 ) -> dict[str, FieldValue]:
-    headers = message.properties.headers or {}
-    carbon_copies = headers.get("CC")
+    properties = message.properties
+    carbon_copies = properties.headers.get("CC") if properties.headers else None
     keys: list[FieldValue] = [message.routing_key]
     if isinstance(carbon_copies, list):
         keys += [key for key in carbon_copies if isinstance(key, str)]
     entry: dict[str, FieldValue] = {
-        "count": Long(1),
+        "count": _ONE,
         "reason": reason,
         "queue": queue,
-        "time": datetime.datetime.fromtimestamp(now_ms // 1000, tz=datetime.UTC),
+        "time": _time(now_ms // 1000),
         "exchange": message.exchange,
         "routing-keys": keys,
     }
-    if message.properties.expiration is None:
+    if properties.expiration is None:
         return entry
-    expiration: dict[str, FieldValue] = {"original-expiration": message.properties.expiration}
+    expiration: dict[str, FieldValue] = {"original-expiration": properties.expiration}
     return entry | expiration if rules.old_layout else expiration | entry
 
 
@@ -99,23 +109,47 @@ def _merge(
 
 
 def record_death(
-    message: AnyMessage, queue: str, reason: str, now_ms: int, rules: DeathRules
-) -> AnyMessage:
+    message: AnyMessage,
+    queue: str,
+    reason: str,
+    now_ms: int,
+    rules: DeathRules,
+    *,
+    exchange: str | None = None,
+    routing_key: str | None = None,
+) -> Message:
     """Return the message as it leaves `queue`, dead for `reason` at `now_ms` (S101–S106).
 
-    Its `expiration` is gone, so that it does not expire again where it lands (S106).
+    Its `expiration` is gone, so that it does not expire again where it lands (S106). It is
+    addressed to `exchange`, and to `routing_key` where the queue has one for its dead letters,
+    which then takes the place of all keys it had, CC and BCC included (S108).
     """
-    headers: dict[str, FieldValue] = dict(message.properties.headers or {})
+    given = message.properties.headers
+    headers: dict[str, FieldValue] = dict(given) if given else {}
     entry = _entry(message, queue, reason, now_ms, rules)
-    older = _older_deaths(message, rules)
-    names: dict[str, FieldValue] = {"reason": reason, "queue": queue, "exchange": message.exchange}
+    older = _older_deaths(message, rules) if given else None
     if older is None:
-        headers |= {f"x-first-death-{key}": value for key, value in names.items()}
+        headers["x-first-death-reason"] = reason
+        headers["x-first-death-queue"] = queue
+        headers["x-first-death-exchange"] = message.exchange
     if rules.records_last:
-        headers |= {f"x-last-death-{key}": value for key, value in names.items()}
+        headers["x-last-death-reason"] = reason
+        headers["x-last-death-queue"] = queue
+        headers["x-last-death-exchange"] = message.exchange
     headers["x-death"] = [entry] if older is None else _merge(entry, older, rules)
-    properties = evolve(message.properties, headers=headers, expiration=None)
-    return message.changed(properties=properties, expiration_ms=None, died=True)
+    if routing_key is not None:
+        headers.pop("CC", None)
+    return Message(
+        message.exchange if exchange is None else exchange,
+        message.routing_key if routing_key is None else routing_key,
+        message.properties.replaced(headers, None),
+        message.body,
+        None,
+        message.extra_keys if routing_key is None else (),
+        True,
+        message.size,
+        False,
+    )
 
 
 def _deaths(message: AnyMessage) -> list[dict[str, FieldValue]]:

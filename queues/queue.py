@@ -185,7 +185,7 @@ class Queue(QueueBase):
         self._settle(entries)
         if consumers:
             self.consumers.unblock(consumers)
-        if self.settings.type != "quorum":
+        if not self._is_quorum:
             self._put_back(entries)
         else:
             to_back = self.rules.quorum_requeues_to_back and self.settings.delivery_limit is None
@@ -259,6 +259,8 @@ class Queue(QueueBase):
         """Say whether one more consumer may subscribe (S70, S84)."""
         if self.settings.single_active_consumer:
             return not exclusive
+        if self._is_quorum:  # seen live: exclusive consumers are not enforced there
+            return True
         if self._active is not None:
             return False
         return not (exclusive and self.consumers.registered)
@@ -267,7 +269,9 @@ class Queue(QueueBase):
         """Add a consumer that `accepts` let pass. Deliveries begin with the next `start`."""
         self.consumers.add(consumer)
         self._had_consumers = True
-        if consumer.exclusive or (self.settings.single_active_consumer and self._active is None):
+        if self._active is None and (
+            self.settings.single_active_consumer or (consumer.exclusive and not self._is_quorum)
+        ):
             self._active = consumer
 
     def start(self) -> None:
@@ -280,7 +284,7 @@ class Queue(QueueBase):
         self._succeed((consumer,))
         if not self._end_if_unused():
             self.touch()
-            at_once = self.rules.runs_on_cancel or self.settings.type == "quorum"
+            at_once = self.rules.runs_on_cancel or self._is_quorum
             if self.settings.single_active_consumer and at_once:
                 self._run()
 
@@ -295,8 +299,11 @@ class Queue(QueueBase):
         self._settle(entries)
         if left:
             self.touch()
-        if self.settings.type == "quorum":
-            self._return(entries, failed=True, to_back=False)
+        if self._is_quorum:
+            # It returns them consumer by consumer, as seen live, not in order over all.
+            by_consumer = {id(c): n for n, c in enumerate(left)}
+            ordered = sorted(entries, key=lambda e: by_consumer.get(id(e.consumer), -1))
+            self._return(ordered, failed=True, to_back=False)
         else:
             self._put_back(entries)
         self._run()

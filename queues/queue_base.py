@@ -78,6 +78,7 @@ class QueueBase:
     _limited: bool = field(default=False, init=False)
     _refuses: bool = field(default=False, init=False)
     _message_ttl_ms: int | None = field(default=None, init=False)
+    _is_quorum: bool = field(default=False, init=False)
     # The deadline that the expiry timer is set to; None while it is not set.
     _expiry_timer_ms: int | None = field(default=None, init=False)
     _may_expire: bool = field(default=False, init=False)
@@ -92,9 +93,10 @@ class QueueBase:
     _died: dict[str, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._is_quorum = self.settings.type == "quorum"
         if self.settings.max_priority is not None:
             self.ready = PriorityReady(self.settings.max_priority)
-        elif self.settings.type == "quorum":
+        elif self._is_quorum:
             self.ready = ReturnsFirstReady()
         else:
             self.ready = FifoReady()
@@ -174,15 +176,17 @@ class QueueBase:
 
     def _expiry(self, ttl_ms: int | None, expiration_ms: int | None) -> int:
         """Return when the smaller of both times to live ends (S88)."""
-        times = [time for time in (ttl_ms, expiration_ms) if time is not None]
-        return self.host.now_ms() + min(times)
+        if ttl_ms is None or (expiration_ms is not None and expiration_ms < ttl_ms):
+            ttl_ms = expiration_ms
+        assert ttl_ms is not None
+        return self.host.now_ms() + ttl_ms
 
     def _expire(self) -> None:
         """Let go of what is due at the head, and see that this runs again when more is (S89)."""
         if not self._may_expire:
             return
         now_ms = self.host.now_ms()
-        if self.settings.type == "quorum" and isinstance(self.ready, PriorityReady):
+        if self._is_quorum and isinstance(self.ready, PriorityReady):
             self._expire_by_priority(self.ready, now_ms)
             return
         while (head := self.ready.peek()) is not None:

@@ -7,7 +7,7 @@ import decimal
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import define
 
 __all__ = [
     "NO_PROPERTIES",
@@ -86,12 +86,13 @@ class Long(SizedInt):
     field_type = "long"
 
 
-@frozen(hash=False)
+@define(unsafe_hash=False)
 class Properties:
     """The properties of a message; `None` means absent, as on the wire.
 
-    Frozen, since a message is shared by every queue it is routed to: `attrs.evolve` makes a
-    changed copy, and a headers dict is not to be changed once it was published.
+    A message is shared by every queue it is routed to, so neither its properties nor their headers
+    are to be changed once it was published: `attrs.evolve` makes a changed copy. (Python cannot
+    enforce that cheaply: a frozen class of 14 fields takes five times as long to make.)
 
     `expiration` is a decimal string of milliseconds, `timestamp` is in seconds since the Unix
     epoch, `delivery_mode` is 1 (transient) or 2 (persistent), `priority` is 0 to 255.
@@ -111,6 +112,28 @@ class Properties:
     user_id: str | None = None
     app_id: str | None = None
     cluster_id: str | None = None
+
+    def replaced(self, headers: dict[str, FieldValue] | None, expiration: str | None) -> Properties:
+        """Return a copy with other headers and expiration: what every dead letter needs.
+
+        Measured: `attrs.evolve` takes ten times as long, since it looks at each field by name.
+        """
+        return Properties(
+            self.content_type,
+            self.content_encoding,
+            headers,
+            self.delivery_mode,
+            self.priority,
+            self.correlation_id,
+            self.reply_to,
+            expiration,
+            self.message_id,
+            self.timestamp,
+            self.type,
+            self.user_id,
+            self.app_id,
+            self.cluster_id,
+        )
 
 
 #: What a message published without properties has.

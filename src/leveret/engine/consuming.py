@@ -64,7 +64,7 @@ class ConsumeMethods(TimeoutMethods):
                 found is None
                 or found.exclusive_owner is not None
                 or found.settings.single_active_consumer
-                or not self._access.permission.unrestricted
+                or not self._access.unrestricted
             ):
                 found = self._admit_get(queue)
             entry = found.get(auto_ack)

@@ -11,13 +11,12 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from leveret.queues.dead_letter import cycle, is_cycle, record_death
 
 if TYPE_CHECKING:
     from leveret.engine.virtual_host import VirtualHost
-    from leveret.properties import FieldValue
     from leveret.queues import AnyMessage, Queue
 
 __all__ = ["DeadLetters"]
@@ -83,13 +82,22 @@ class DeadLetters:
         if exchange is None:
             return False
         rules = host.broker.profile.deaths
-        dead = record_death(message, queue.name, reason, host.now_ms(), rules)
-        dead = _readdress(dead, exchange.name, settings.dead_letter_routing_key)
+        dead = record_death(
+            message,
+            queue.name,
+            reason,
+            host.now_ms(),
+            rules,
+            exchange=exchange.name,
+            routing_key=settings.dead_letter_routing_key,
+        )
         keys = (dead.routing_key, *dead.extra_keys)
         targets = host.router.route_keys(exchange.name, keys, dead.properties)
         taken = not exchange.name and host.broker.replies.deliver(dead)
+        # The history of a first death names but the queue it died in.
+        has_history = message.died or rules.trusts_client
         for target in targets:
-            if is_cycle(dead, reason, target.name):
+            if (has_history or target is queue) and is_cycle(dead, reason, target.name):
                 self._report_cycle(dead, target.name)
             else:
                 taken = target.publish(dead) or taken
@@ -103,18 +111,3 @@ class DeadLetters:
         if self.virtual_host.broker.events.active:
             queues = list(cycle(message, target))
             self.virtual_host.emit("message.dead_letter_cycle", queues=queues, message=message)
-
-
-def _readdress(message: AnyMessage, exchange: str, routing_key: str | None) -> AnyMessage:
-    """Address a message to a dead-letter exchange (S108)."""
-    if routing_key is None:
-        return message.changed(exchange=exchange)
-    headers: dict[str, FieldValue] = dict(message.properties.headers or {})
-    headers.pop("CC", None)
-    properties = evolve(message.properties, headers=headers)
-    return message.changed(
-        exchange=exchange,
-        routing_key=routing_key,
-        properties=properties,
-        extra_keys=(),
-    )

@@ -64,9 +64,8 @@ class Permission:
             "read": _pattern(self.read),
         }
 
-    @property
-    def unrestricted(self) -> bool:
-        """Whether everything is allowed."""
+    def allows_all(self) -> bool:
+        """Say whether everything is allowed."""
         return self.configure == self.write == self.read == ".*"
 
     def allows(self, action: Action, name: str) -> bool:
@@ -125,12 +124,16 @@ class Access:
     permission: Permission
     # exchange -> its topic permission
     topic: dict[str, TopicPermission] = field(factory=dict)
+    #: Whether everything is allowed; asked for each basic.get.
+    unrestricted: bool = field(
+        default=Factory(lambda self: self.permission.allows_all(), takes_self=True), init=False
+    )
     #: Exchanges that may be published to with any key: checked, there, not internal.
     publishable: set[str] = field(factory=set)
 
     def allows(self, action: Action, name: str) -> bool:
         """Say whether the user may do `action` on the resource `name`."""
-        return self.permission.unrestricted or self.permission.allows(action, name)
+        return self.unrestricted or self.permission.allows(action, name)
 
     def allows_topic(self, action: Action, exchange: str, routing_key: str) -> bool:
         """Say whether the user may use a routing key on a topic exchange."""
@@ -215,5 +218,6 @@ class Users:
         if access is not None:
             nothing = Permission("^$", "^$", "^$")
             access.permission = self._permissions.get((user, virtual_host), nothing)
+            access.unrestricted = access.permission.allows_all()
             access.topic = self._topic.get((user, virtual_host), {})
             access.publishable.clear()

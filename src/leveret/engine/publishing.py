@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ __all__ = ["PublishMethods", "parse_expiration"]
 _LEADING_INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_expiration(text: str) -> int:
     """Return the milliseconds of an `expiration` property (S66).
 
