@@ -1,6 +1,6 @@
 """The broker that people use in process: the engine with a clock, a source of chance, and a file.
 
-`Broker` is not thread-safe: one thread, or one event loop, uses it.
+`Broker` is not thread-safe: one thread, or one event loop, uses it; while `serve` lasts, any may.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from leveret.exchanges import ExchangeTypes
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from leveret.clock import Clock
     from leveret.config import Topology
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from leveret.engine.requests import Requests
     from leveret.exchanges import RouteTrace
     from leveret.properties import FieldTable, Properties
+    from leveret.server import ServerLimits
+    from leveret.server.background import RunningServer
+    from leveret.server.listener import TLS
 
 __all__ = ["Broker"]
 
@@ -78,7 +82,8 @@ class Broker(engine.Broker):
         self._for_topology: Channel | None = None
         self._for_messages: Channel | None = None
         if isinstance(clock, ManualClock):
-            clock.attach(self.next_deadline_ms, self.run_due)
+            # looked up when called: a served broker has them hold a lock
+            clock.attach(lambda: self.next_deadline_ms(), lambda: self.run_due())
 
     @classmethod
     def from_file(
@@ -172,6 +177,46 @@ class Broker(engine.Broker):
         host = self.virtual_hosts[virtual_host]
         host.exchange(exchange)
         return host.router.explain(exchange, routing_key, properties)
+
+    def serve(
+        self,
+        port: int = 5672,
+        host: str = "127.0.0.1",
+        *,
+        tls: TLS | None = None,
+        unix_socket: str | Path | None = None,
+        limits: ServerLimits | None = None,
+        virtual_host: str | None = None,
+    ) -> RunningServer:
+        """Serve the broker to AMQP clients from a thread of its own; port 0 takes a free one.
+
+        Until the returned server is closed (it is a context manager), the broker, and the
+        connections and channels made from it, may be used by any thread: each call holds a lock
+        that the server holds for each of its turns. Callbacks are called by the server's
+        thread, one after the other: keep them short. `virtual_host` is where every client ends
+        up, whatever it asks for.
+
+        >>> broker = Broker()
+        >>> with broker.serve(port=0) as server:
+        ...     server.url  # doctest: +ELLIPSIS
+        'amqp://127.0.0.1:...'
+
+        Raises:
+            OSError: the address cannot be listened on.
+            RuntimeError: the broker is served already.
+
+        """
+        from leveret.server.background import serve_in_thread
+
+        return serve_in_thread(
+            self,
+            host,
+            port,
+            tls=tls,
+            unix_socket=unix_socket,
+            limits=limits,
+            virtual_host=virtual_host,
+        )
 
     # -- conveniences on channels of the broker's own
 

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define
@@ -19,6 +20,7 @@ from leveret.server.admission import Admission
 from leveret.server.limits import ServerLimits
 from leveret.server.logs import tell
 from leveret.server.memory import MemoryAlarm, held_bytes
+from leveret.server.outbox import LoopOutbox, put_outbox
 from leveret.server.tls import TLSFiles
 from leveret.server.transport import ClientTransport
 
@@ -101,6 +103,16 @@ class Server:
     def _alarm(self) -> MemoryAlarm:
         high_bytes = self.limits.memory_bytes
         return MemoryAlarm() if high_bytes is None else MemoryAlarm(high_bytes, lambda: None)
+
+    @property
+    def url(self) -> str:
+        """The first address it listens on, as a URL."""
+        return self.urls[0]
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the first address."""
+        return int(self.url.rpartition(":")[2])
 
     # -- beginning and end
 
@@ -187,6 +199,7 @@ class Server:
             self._thread = threading.get_ident()
             self._admission = Admission(self.limits, self.loop.time)
             self.broker.timers.on_earlier = self._earlier
+            put_outbox(self.broker, LoopOutbox(self.soon, self.lock))
             self._ticking = self.loop.call_later(1, self._tick)
             self._keep_time()
 
@@ -194,8 +207,11 @@ class Server:
         for timer in (self._timer, self._measuring, self._ticking):
             if timer is not None:
                 timer.cancel()
-        self._ticking = None
-        self.broker.timers.on_earlier = None
+        if self._ticking is not None:
+            self._ticking = None
+            with self.lock:
+                self.broker.timers.on_earlier = None
+                put_outbox(self.broker, deque())
 
     async def _listen(
         self, sock: socket.socket, tls: TLS | None, context: ssl.SSLContext | None

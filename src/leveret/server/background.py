@@ -1,0 +1,119 @@
+"""A server in a thread of its own: what `Broker.serve` returns."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from leveret.server.listener import Server
+from leveret.server.locking import share
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from leveret.engine.broker import Broker
+    from leveret.server.limits import ServerLimits
+    from leveret.server.listener import TLS
+
+__all__ = ["RunningServer", "serve_in_thread"]
+
+
+class RunningServer:
+    """A broker served by a thread, until `close`. It is a context manager that closes."""
+
+    def __init__(self, server: Server, lock: AbstractContextManager[object]) -> None:
+        self._server = server
+        self._ending = ExitStack()
+        #: Held for each turn of the server. Hold it around several calls that belong together,
+        #: or to look at what has no method (`broker.virtual_hosts`), and not for long.
+        self.lock = lock
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as amqp://127.0.0.1:5672."""
+        return self._server.url
+
+    @property
+    def port(self) -> int:
+        """The TCP port it listens on."""
+        return self._server.port
+
+    def close(self) -> None:
+        """Say goodbye to every client (320, as RabbitMQ does) and end the thread.
+
+        The broker lives on, with everything in it, and is no longer thread-safe.
+
+        Raises:
+            RuntimeError: called by the thread itself, from a callback.
+
+        """
+        if threading.current_thread().name == _thread_name(self._server):
+            raise RuntimeError("a callback cannot close the server that called it")
+        self._ending.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def serve_in_thread(
+    broker: Broker,
+    host: str,
+    port: int,
+    *,
+    tls: TLS | None = None,
+    unix_socket: str | Path | None = None,
+    limits: ServerLimits | None = None,
+    virtual_host: str | None = None,
+) -> RunningServer:
+    """Serve a broker in a new thread; return when it listens.
+
+    Raises:
+        OSError: the address cannot be listened on.
+        RuntimeError: the broker is served already.
+
+    """
+    lock = threading.RLock()
+    server = Server(broker, limits=limits, virtual_host=virtual_host, lock=lock)
+    running = RunningServer(server, lock)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=_run, args=(loop,), name=_thread_name(server), daemon=True)
+
+    def wait_for(work: Coroutine[object, object, object]) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    async def start() -> None:
+        await server.start(host, port, tls=tls)
+        if unix_socket is not None:
+            await server.start_unix(unix_socket)
+
+    def end_loop() -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+    with ExitStack() as ending:
+        thread.start()
+        ending.callback(end_loop)
+        ending.callback(lambda: wait_for(server.stop()))
+        wait_for(start())
+        ending.callback(share(broker, lock))
+        running._ending = ending.pop_all()
+    return running
+
+
+def _thread_name(server: Server) -> str:
+    return f"leveret-server-{id(server):x}"
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
