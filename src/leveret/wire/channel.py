@@ -33,6 +33,9 @@ _RETURN = b"\x00\x3c\x00\x32"
 _COUNT = Struct(">I")
 _TAG_FRAME = Struct(">BHIHHQBB")
 
+#: The flag of basic.nack that RabbitMQ leaves set in what it sends to publishers.
+_REQUEUE = 2
+
 #: A message of at least this many bytes goes out in pieces that are not joined: to copy it once
 #: more would cost more than the larger write does.
 LARGE_BODY = 16 * 1024
@@ -170,7 +173,9 @@ class WireChannel:
     def refused(self, delivery_tag: int, multiple: bool) -> None:
         """Write a nack to a publisher."""
         self.connection.write(
-            _TAG_FRAME.pack(FRAME_METHOD, self.number, 13, 60, 120, delivery_tag, multiple, 0xCE)
+            _TAG_FRAME.pack(
+                FRAME_METHOD, self.number, 13, 60, 120, delivery_tag, multiple | _REQUEUE, 0xCE
+            )
         )
 
     def consumer_cancelled(self, consumer_tag: str) -> None:
@@ -184,6 +189,7 @@ class WireChannel:
             return
         self.closing = True
         if isinstance(error, ChannelClosedByBroker):
+            self.engine.flush_confirms()  # what was taken before the error was taken
             self.send(
                 "channel.close",
                 reply_code=error.reply_code,

@@ -27,7 +27,7 @@ from leveret.errors import (
     UnexpectedFrame,
 )
 from leveret.wire.channel import WireChannel
-from leveret.wire.content import FLAGS_LOOKED_AT, LargeMessage, WireMessage, is_plain
+from leveret.wire.content import FIXED_SIZES, LargeMessage, WireMessage, is_plain
 from leveret.wire.dispatch import HANDLERS
 from leveret.wire.fields import decode_short_string
 from leveret.wire.frames import (
@@ -44,7 +44,7 @@ from leveret.wire.frames import (
 )
 from leveret.wire.handshake import authenticate, mechanisms, server_properties
 from leveret.wire.limits import Limits
-from leveret.wire.methods import MethodCall, decode_method
+from leveret.wire.methods import MethodCall, cannot_decode, decode_method
 from leveret.wire.texts import describe_frame, short_text
 
 if TYPE_CHECKING:
@@ -67,8 +67,11 @@ _SECOND_OPEN = "second 'channel.open' seen"
 #: A frame that no client sends: before the first basic.publish there is none to compare with.
 _NO_PUBLISH = b"\xff" * OVERHEAD
 
-#: The frame header of a content header, and its class id, weight, body size and flags.
-_CONTENT_HEADER = Struct(">BHIHHQH")
+#: The frame header of a content header, then class id and weight in one, body size and flags.
+_CONTENT_HEADER = Struct(">BHIIQH")
+
+#: Class 60, weight 0.
+_BASIC_CONTENT = 60 << 16
 
 #: How many different (exchange, routing key) pairs a connection remembers decoded.
 _ADDRESSES_KEPT = 4096
@@ -403,9 +406,9 @@ class ServerConnection:
     def _learn_publish(self, channel: WireChannel, frame: bytes) -> None:
         """Remember a basic.publish, since the next one is likely the same."""
         fields = frame[11:-1]
+        self._last_address = self._addresses.get(fields) or self._learn_address(fields)
         self._last_publish = frame
         self._last_channel = channel
-        self._last_address = self._addresses.get(fields) or self._learn_address(fields)
 
     def _publish_again(self, data: bytes, at: int, end: int, stop: int) -> int:
         """Publish, as last time, each message whose content is whole and in one body frame or none.
@@ -423,17 +426,24 @@ class ServerConnection:
         number = channel.number
         method = self._last_publish
         method_size = len(method)
+        frame_limit, fixed_sizes = self._frame_limit, FIXED_SIZES
         unpack_header, unpack = _CONTENT_HEADER.unpack_from, FRAME_HEADER.unpack_from
         while at < stop and data.startswith(method, at):
             header_at = at + method_size
             try:
-                kind, header_number, header_size, _, _, size, properties = unpack_header(
+                kind, header_number, header_size, class_id, size, flags_word = unpack_header(
                     data, header_at
                 )
             except StructError:  # the buffer ends here
                 return at
             body_at = behind = header_at + header_size + OVERHEAD
-            if kind != FRAME_HEADERS or header_number != number or body_at > end:
+            if (
+                kind != FRAME_HEADERS
+                or header_number != number
+                or class_id != _BASIC_CONTENT
+                or body_at > end
+                or size > frame_limit
+            ):
                 return at
             if size:
                 behind = body_at + size + OVERHEAD
@@ -444,7 +454,9 @@ class ServerConnection:
                     return at
             if data[body_at - 1] != 0xCE or data[behind - 1] != 0xCE:
                 return at
-            plain = not properties & FLAGS_LOOKED_AT or is_plain(data[header_at + 7 : body_at - 1])
+            plain = fixed_sizes.get(flags_word) == header_size or is_plain(
+                data[header_at + 19 : body_at - 1]
+            )
             message = WireMessage(
                 exchange,
                 routing_key,
@@ -471,14 +483,13 @@ class ServerConnection:
         try:
             exchange, at = decode_short_string(fields, 2)
             routing_key, at = decode_short_string(fields, at)
-            flags = fields[at]
+            if at + 1 != len(fields):
+                raise IndexError("bytes missing or left over")
         except IndexError:
-            raise FrameError("basic.publish cannot be decoded").at(
-                60, 40, "basic.publish"
-            ) from None
+            raise cannot_decode(fields).at(*_PUBLISH_IDS) from None
         if len(self._addresses) >= _ADDRESSES_KEPT:
             self._addresses.clear()
-        known = self._addresses[fields] = (exchange, routing_key, fields[2:at], flags)
+        known = self._addresses[fields] = (exchange, routing_key, fields[2:at], fields[at])
         return known
 
     # -- frames, the general way
@@ -633,11 +644,12 @@ class ServerConnection:
             version_major=0,
             version_minor=9,
             server_properties=server_properties(self.broker),
-            mechanisms=mechanisms(
-                external=self._external_user is not None, anonymous=self._anonymous
-            ).encode(),
+            mechanisms=self._mechanisms().encode(),
             locales=b"en_US",
         )
+
+    def _mechanisms(self) -> str:
+        return mechanisms(external=self._external_user is not None, anonymous=self._anonymous)
 
     def _connection_method(self, payload: bytes) -> None:
         if self.state is State.CLOSING:
@@ -670,6 +682,8 @@ class ServerConnection:
     def _start_ok(self, call: MethodCall) -> None:
         self.client_properties = call.client_properties
         mechanism = call.mechanism
+        if mechanism not in self._mechanisms().split():
+            raise CommandInvalid(f"unknown authentication mechanism '{mechanism}'")
         user = authenticate(
             self.broker, mechanism, call.response, external_user=self._external_user
         )

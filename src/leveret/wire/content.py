@@ -10,7 +10,7 @@ from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Any
 
-from leveret.errors import FrameSyntaxError
+from leveret.errors import FrameSyntaxError, InternalError
 from leveret.properties import NO_PROPERTIES, Properties
 from leveret.queues import AnyMessage
 from leveret.wire.fields import (
@@ -18,12 +18,20 @@ from leveret.wire.fields import (
     decode_table,
     encode_short_string,
     encode_table,
+    skip_table,
 )
 
 if TYPE_CHECKING:
     from leveret.properties import FieldValue
 
-__all__ = ["LargeMessage", "WireMessage", "decode_properties", "encode_header", "is_plain"]
+__all__ = [
+    "FIXED_SIZES",
+    "LargeMessage",
+    "WireMessage",
+    "decode_properties",
+    "encode_header",
+    "is_plain",
+]
 
 #: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
 HEADER = Struct(">HHQH")
@@ -56,8 +64,70 @@ FLAG_PRIORITY = _FLAGS["priority"]
 #: Properties that basic.publish checks.
 FLAGS_CHECKED: int = _FLAGS["expiration"] | _FLAGS["reply_to"] | _FLAGS["user_id"]
 
-#: Without any of these, a message is plain.
-FLAGS_LOOKED_AT: int = FLAGS_CHECKED | FLAG_HEADERS
+#: Flags of what takes the same room in every header -> the size of that header's payload.
+#: Messages with no more than these are plain.
+FIXED_SIZES: dict[int, int] = {
+    0: 14,
+    FLAG_DELIVERY_MODE: 15,
+    FLAG_PRIORITY: 15,
+    FLAG_DELIVERY_MODE | FLAG_PRIORITY: 16,
+}
+
+# type -> the bytes it takes, or 0 for a short string, -1 for a table
+_ROOM = {"shortstr": 0, "table": -1, "octet": 1, "timestamp": 8}
+
+#: How many headers are remembered as checked, and the largest of them in bytes: publishers repeat
+#: theirs, and what they do not repeat must not fill the memory.
+HEADERS_KEPT = 4096
+LARGEST_KEPT = 256
+
+# flags and properties as received -> whether publishing needs no look at them
+_checked: dict[bytes, bool] = {}
+# flags -> what each property takes, as in `_ROOM`
+_rooms: dict[bytes, tuple[int, ...]] = {}
+
+
+def is_plain(properties: bytes) -> bool:
+    """Say whether publishing needs no look at properties, given as flags and what follows them.
+
+    A headers table is plain where it has neither CC nor BCC; those are looked for by their bytes,
+    since decoding a table costs more than all the rest of a publish.
+
+    Raises:
+        InternalError: they cannot be decoded, which nobody must find out later, when the message
+            waits in queues of others; RabbitMQ has no words for it either.
+
+    """
+    known = _checked.get(properties)
+    if known is None:
+        known = _check(properties)
+        if len(properties) <= LARGEST_KEPT:
+            if len(_checked) >= HEADERS_KEPT:
+                _checked.clear()
+            _checked[properties] = known
+    return known
+
+
+def _check(properties: bytes) -> bool:
+    flags = int.from_bytes(properties[:2], "big")
+    rooms = _rooms.get(properties[:2])
+    if rooms is None:
+        rooms = tuple(_ROOM[kind] for name, kind in _PROPERTIES if flags & _FLAGS[name])
+        _rooms[properties[:2]] = rooms
+    at = 2
+    try:
+        for room in rooms:
+            if room > 0:
+                at += room
+            elif room == 0:
+                at += 1 + properties[at]
+            else:
+                at = skip_table(properties, at)
+    except (IndexError, FrameSyntaxError):
+        at = -1
+    if at != len(properties) or flags & 1:
+        raise InternalError("")
+    return not flags & FLAGS_CHECKED and not (flags & FLAG_HEADERS and b"CC" in properties)
 
 
 def decode_properties(header: bytes) -> Properties:
@@ -70,7 +140,7 @@ def decode_properties(header: bytes) -> Properties:
     flags = int.from_bytes(header[12:14], "big")
     if not flags:
         return NO_PROPERTIES
-    if flags & 3:
+    if flags & 1:
         raise FrameSyntaxError("a content header with more than 14 properties")
     at = HEADER.size
     values: dict[str, Any] = {}
@@ -215,7 +285,7 @@ class LargeMessage(WireMessage):
         body: bytes,
     ) -> None:
         super().__init__(
-            exchange, routing_key, address, 0, size, b"", len(header), is_plain(header)
+            exchange, routing_key, address, 0, size, b"", len(header), is_plain(header[12:])
         )
         self._header = header
         self._body = body
@@ -234,13 +304,3 @@ class LargeMessage(WireMessage):
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
         return self.properties.priority or 0
-
-
-def is_plain(header: bytes) -> bool:
-    """Say whether publishing needs no look at the properties of a content header.
-
-    A headers table is plain where it has neither CC nor BCC; those are looked for by their bytes,
-    since decoding a table costs more than all the rest of a publish.
-    """
-    flags = int.from_bytes(header[12:14], "big")
-    return not flags & FLAGS_CHECKED and not (flags & FLAG_HEADERS and b"CC" in header)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from leveret.errors import NotImplementedByBroker
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -166,6 +168,8 @@ def _basic_recover(channel: WireChannel, call: MethodCall) -> None:
 
 
 def _basic_recover_async(channel: WireChannel, call: MethodCall) -> None:
+    if not call.requeue:
+        raise NotImplementedByBroker("requeue=false").at(60, 100, call.name)
     channel.engine.basic_recover(call.requeue)
 
 

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 
     from leveret.properties import FieldTable, FieldValue
 
-__all__ = ["decode_short_string", "decode_table", "encode_short_string", "encode_table"]
+__all__ = [
+    "FarTimestamp",
+    "Single",
+    "decode_short_string",
+    "decode_table",
+    "encode_short_string",
+    "encode_table",
+    "skip_table",
+]
 
 #: How deep tables and arrays may nest: no client has a use for more, and it bounds recursion.
 MAX_DEPTH = 32
@@ -41,6 +49,19 @@ _I32, _U32 = Struct(">i"), Struct(">I")
 _I64, _U64 = Struct(">q"), Struct(">Q")
 _F32, _F64 = Struct(">f"), Struct(">d")
 
+
+class Single(float):
+    """A float that came in 32 bits and goes out in 32 bits."""
+
+    __slots__ = ()
+
+
+class FarTimestamp(SizedInt):
+    """A timestamp, in seconds since the epoch, beyond the last year that a `datetime` has."""
+
+    field_type = "timestamp"
+
+
 # letter -> (struct, what makes the value)
 _FIXED: dict[int, tuple[Struct, Callable[..., FieldValue]]] = {
     ord("t"): (_U8, bool),
@@ -50,7 +71,7 @@ _FIXED: dict[int, tuple[Struct, Callable[..., FieldValue]]] = {
     ord("u"): (_U16, UnsignedShort),
     ord("I"): (_I32, int),
     ord("i"): (_U32, UnsignedInt),
-    ord("f"): (_F32, float),
+    ord("f"): (_F32, Single),
     ord("d"): (_F64, float),
 }
 
@@ -62,9 +83,24 @@ _SIZED: dict[type[SizedInt], tuple[bytes, Struct]] = {
     UnsignedShort: (b"u", _U16),
     UnsignedInt: (b"i", _U32),
     Long: (b"l", _I64),
+    FarTimestamp: (b"T", _U64),
 }
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_LAST_SECOND = 253_402_300_799
+
+_TABLE = ord("F")
+_NESTED = b"FA"
+
+# letter -> the bytes that a value takes behind it; -4 where its size stands there in 4 bytes
+_ROOM = {
+    **{letter: struct.size for letter, (struct, _) in _FIXED.items()},
+    ord("l"): 8,
+    ord("T"): 8,
+    ord("D"): 5,
+    ord("V"): 0,
+    **dict.fromkeys(b"SxFA", -4),
+}
 
 
 def decode_short_string(data: bytes, at: int) -> tuple[str, int]:
@@ -150,7 +186,7 @@ def _decode_value(data: bytes, at: int, depth: int) -> tuple[FieldValue, int]:
             return _decode_array(data, at, depth + 1)
         case "T":
             (seconds,) = _U64.unpack_from(data, at)
-            return _EPOCH + datetime.timedelta(seconds=seconds), at + 8
+            return _time(seconds), at + 8
         case "D":
             scale = data[at]
             (unscaled,) = _I32.unpack_from(data, at + 1)
@@ -174,6 +210,40 @@ def _decode_array(data: bytes, at: int, depth: int) -> tuple[list[FieldValue], i
     if at != end:
         raise IndexError("array")
     return values, end
+
+
+def skip_table(data: bytes, at: int) -> int:
+    """Return the offset behind the table at an offset, having checked that it can be decoded.
+
+    Raises:
+        IndexError: the data ends before the table does.
+        FrameSyntaxError: the bytes are not a table.
+
+    """
+    return _skip(data, at, 0, named=True)
+
+
+def _skip(data: bytes, at: int, depth: int, *, named: bool) -> int:
+    end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+    at += 4
+    if end > len(data) or depth > MAX_DEPTH:
+        raise FrameSyntaxError("a table or array that does not end, or is too deep")
+    while at < end:
+        if named:
+            at += 1 + data[at]
+        kind = data[at]
+        room = _ROOM.get(kind)
+        if room is None:
+            raise FrameSyntaxError("unknown field type")
+        if room >= 0:
+            at += 1 + room
+        elif kind in _NESTED:
+            at = _skip(data, at + 1, depth + 1, named=kind == _TABLE)
+        else:
+            at += 5 + int.from_bytes(data[at + 1 : at + 5], "big")
+    if at != end:
+        raise FrameSyntaxError("a table or array whose size lies")
+    return end
 
 
 def encode_table(table: FieldTable | None) -> bytes:
@@ -210,6 +280,8 @@ def _encode_value(value: FieldValue) -> bytes:
             return b"S" + _U32.pack(len(data)) + data
         case bytes() | bytearray():
             return b"x" + _U32.pack(len(value)) + bytes(value)
+        case Single():
+            return b"f" + _F32.pack(value)
         case float():
             return b"d" + _F64.pack(value)
         case datetime.datetime():
@@ -223,6 +295,12 @@ def _encode_value(value: FieldValue) -> bytes:
             return b"F" + encode_table(value)
         case _:
             raise TypeError(f"{type(value).__name__} is not a field value")
+
+
+def _time(seconds: int) -> FieldValue:
+    if seconds > _LAST_SECOND:
+        return FarTimestamp(seconds)
+    return _EPOCH + datetime.timedelta(seconds=seconds)
 
 
 def _seconds(time: datetime.datetime) -> int:

@@ -65,13 +65,18 @@ def mechanisms(*, external: bool, anonymous: bool) -> str:
 def authenticate(
     broker: Broker, mechanism: str, response: bytes, *, external_user: str | None
 ) -> str | None:
-    """Return the name of the user that logs in, or None where the login is refused."""
+    """Return the name of the user that logs in, or None where the login is refused.
+
+    Raises:
+        FrameSyntaxError: the response is not what the mechanism says it is to be.
+
+    """
     match mechanism:
         case "PLAIN":
-            parts = response.split(b"\0")
-            if len(parts) != 3:
-                return None
-            name, password = (part.decode("utf-8", "replace") for part in parts[1:])
+            identity, *rest = response.split(b"\0")
+            if identity or len(rest) != 2:
+                raise FrameSyntaxError("response to PLAIN invalid")
+            name, password = (part.decode("utf-8", "replace") for part in rest)
         case "AMQPLAIN":
             name, password = _amqplain(response)
         case "EXTERNAL":
@@ -86,9 +91,8 @@ def authenticate(
 
 
 def _amqplain(response: bytes) -> tuple[str, str]:
-    try:
-        table, _ = decode_table(len(response).to_bytes(4, "big") + response)
-    except FrameSyntaxError:
-        return "", ""
+    table, _ = decode_table(len(response).to_bytes(4, "big") + response)
     name, password = table.get("LOGIN"), table.get("PASSWORD")
-    return (name, password) if isinstance(name, str) and isinstance(password, str) else ("", "")
+    if not isinstance(name, str) or not isinstance(password, str):
+        raise FrameSyntaxError("response to AMQPLAIN invalid")
+    return name, password

@@ -21,7 +21,7 @@ from leveret.wire.fields import (
 )
 from leveret.wire.texts import as_octets
 
-__all__ = ["MethodCall", "MethodSpec", "decode_method", "encode_method", "spec"]
+__all__ = ["MethodCall", "MethodSpec", "cannot_decode", "decode_method", "encode_method", "spec"]
 
 _U16, _U32, _U64 = Struct(">H"), Struct(">I"), Struct(">Q")
 
@@ -238,10 +238,14 @@ def decode_method(payload: bytes) -> MethodCall:
     try:
         values = _decode_fields(found, payload)
     except (IndexError, StructError, FrameSyntaxError):
-        # No more than a reply text holds is worth printing.
-        fields = as_octets(payload[4:130])
-        raise FrameError(f"cannot decode {fields}").at(*ids, found.name) from None
+        raise cannot_decode(payload[4:]).at(*ids, found.name) from None
     return MethodCall(found, values)
+
+
+def cannot_decode(fields: bytes) -> FrameError:
+    """Return the error for a method whose fields, in bytes, are not what they are to be."""
+    # No more than a reply text holds is worth printing.
+    return FrameError(f"cannot decode {as_octets(fields[:130])}")
 
 
 def _decode_fields(method: MethodSpec, data: bytes) -> dict[str, Any]:
