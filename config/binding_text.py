@@ -24,6 +24,15 @@ _QUOTING = "A key that holds a space, ',', ']' or a quote stands in double quote
 #: Some two hundred keys of the largest size.
 MAX_TEXT = 50_000
 
+#: What nearly all bindings look like: names and keys without quotes, on one line. The grammar says
+#: the same of them, at twenty times the cost; a test holds the two together.
+_COMMON = re.compile(
+    r"""[ \t]*(?P<source>(?:(?!->)[^\s\[\]",])+)
+        [ \t]*(?P<keys>\[[ \t]*(?P<inside>[^\s,\]"']+(?:[ \t]*,[ \t]*[^\s,\]"']+)*)[ \t]*\])?
+        [ \t]*->[ \t]*
+        (?:(?P<kind>queue|exchange)[ \t]+)?(?P<destination>(?:(?!->)[^\s\[\]",])+)[ \t]*""",
+    re.VERBOSE,
+)
 _KEY = re.compile(r'"(?:[^"\\]|\\[\s\S])*"|[^\s,\]"\']+')
 _PLAIN_NAME = re.compile(r"(?:(?!->)[^\s\[\]\",])+")
 _PLAIN_KEY = re.compile(r"[^\s,\]\"']+")
@@ -68,11 +77,27 @@ def parse_binding(text: str) -> BindingText:
     (['order.*.paid', 'a b'], 'exchange')
 
     """
-    from lark import UnexpectedInput
-
     if len(text) > MAX_TEXT:
         remedy = "Write several bindings, each with some of the keys."
         raise BindingTextError(0, f"this binding has more than {MAX_TEXT} characters", remedy)
+    return _build_common(common) if (common := _COMMON.fullmatch(text)) else _parse(text)
+
+
+def _build_common(match: re.Match[str]) -> BindingText:
+    source = Word(match["source"], match.start("source"))
+    keys = [Word("", source.offset)]
+    if (inside := match["inside"]) is not None:
+        start = match.start("inside")
+        keys = [Word(key.group(), start + key.start()) for key in _PLAIN_KEY.finditer(inside)]
+    kind: DestinationType | None = None
+    if match["kind"] is not None:
+        kind = "queue" if match["kind"] == "queue" else "exchange"
+    return BindingText(source, keys, kind, Word(match["destination"], match.start("destination")))
+
+
+def _parse(text: str) -> BindingText:
+    from lark import UnexpectedInput
+
     try:
         return _build(_parser().parse(text, start="start"))  # type: ignore[arg-type] # from Flat
     except UnexpectedInput:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.errors import PreconditionFailed
-from leveret.routing import HeadersMatch, TopicPattern, TopicTrie
+from leveret.routing import HeadersMatch, TopicPattern, TopicTrie, split_key
 from leveret.routing.values import value_form
 
 if TYPE_CHECKING:
@@ -23,11 +23,20 @@ if TYPE_CHECKING:
 
     from leveret.config.model import BindingDeclaration
 
-__all__ = ["PatternSet", "covered_bindings", "shared_key", "untaken_key"]
+__all__ = ["PatternSet", "covered_bindings", "shared_key", "topic_pattern", "untaken_key"]
 
 #: Nodes visited for each pattern, on average. Patterns of many `#` could each lead through the
 #: whole trie; then the questions that are left stay open.
 MAX_VISITS = 200
+
+
+def topic_pattern(key: str) -> TopicPattern:
+    """Return the pattern of a binding key that was read before, without the parser's checks.
+
+    >>> topic_pattern("order.*.#").words
+    ('order', '*', '#')
+    """
+    return TopicPattern.of_words(split_key(key))
 
 
 @define(eq=False)
@@ -123,14 +132,14 @@ def _covered_patterns(
     patterns = PatternSet()
     for binding in group:
         if first.setdefault(binding.routing_key, binding) is binding:
-            patterns.add(TopicPattern.parse(binding.routing_key))
+            patterns.add(topic_pattern(binding.routing_key))
     order = {key: place for place, key in enumerate(first)}
     for binding in group:
         same = first[binding.routing_key]
         if same is not binding:
             yield binding, same
             continue
-        pattern = TopicPattern.parse(binding.routing_key)
+        pattern = topic_pattern(binding.routing_key)
         place = order[binding.routing_key]
         for cover in patterns.covering(pattern):
             if order[str(cover)] < place or not pattern.covers(cover):
@@ -232,9 +241,9 @@ def untaken_key(patterns: Iterable[TopicPattern]) -> str | None:
     made of such words is, and only patterns without a literal can stand against it: those with a
     `#` match any number of words from some number on, those without match one number of words.
 
-    >>> untaken_key([TopicPattern.parse("order.paid.#"), TopicPattern.parse("order.*.eu")])
+    >>> untaken_key(map(topic_pattern, ["order.paid.#", "order.*.eu"]))
     'order.x'
-    >>> untaken_key([TopicPattern.parse("#")]) is None
+    >>> untaken_key([topic_pattern("#")]) is None
     True
     """
     known = list(patterns)
@@ -271,9 +280,9 @@ def shared_key(
 
     None means that they can never both match.
     """
-    others = [TopicPattern.parse(binding.routing_key) for binding in other]
+    others = [topic_pattern(binding.routing_key) for binding in other]
     for binding in one:
-        pattern = TopicPattern.parse(binding.routing_key)
+        pattern = topic_pattern(binding.routing_key)
         for with_pattern in others:
             key = pattern.common_example(with_pattern)
             if key is not None:

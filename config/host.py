@@ -202,6 +202,9 @@ class HostBuilder:
             self._declare_queue(name, entry.node, layers)
 
     def _declare_queue(self, name: str, node: Node, layers: list[QueueEntry]) -> None:
+        if not any(layer.nodes for layer in layers):
+            self.host.queues[name] = QueueDeclaration(name, position=node.position)
+            return
         faults_before = len(node.source.faults)
         arguments: dict[str, FieldValue] = {}
         for layer in layers:

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
+from leveret.config.coverage import topic_pattern
 from leveret.config.lint_host import HostLint
 from leveret.config.quantities import format_duration
 from leveret.config.source import quoted
 from leveret.config.view import dies_by_itself
-from leveret.routing import TopicPattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from leveret.config.view import HostView
     from leveret.queues.settings import QueueSettings
+    from leveret.routing import TopicPattern
 
 __all__ = ["DEAD_LETTER_RULES"]
 
@@ -170,13 +171,13 @@ def _keys_into(view: HostView, queue: str) -> list[TopicPattern] | None:
             return None
         topic = source.type == "topic"
         written = binding.routing_key
-        patterns.append(TopicPattern.parse(written) if topic else _literal(written))
+        patterns.append(topic_pattern(written) if topic else _literal(written))
     patterns += [_literal(key) for _, key in view.dead_letter_targets if key is not None]
     return patterns
 
 
 def _literal(key: str) -> TopicPattern:
-    return TopicPattern.parse(key.replace("*", "x").replace("#", "x"))
+    return topic_pattern(key.replace("*", "x").replace("#", "x"))
 
 
 def _share_a_key(
@@ -185,7 +186,7 @@ def _share_a_key(
     if known is None:
         return True
     topic = view.exchanges[exchange].type == "topic"
-    patterns = [TopicPattern.parse(key) if topic else _literal(key) for key in wanted]
+    patterns = [topic_pattern(key) if topic else _literal(key) for key in wanted]
     if len(known) * len(patterns) > _MOST_COMPARISONS:
         return True
     return any(one.overlaps(other) for one in known for other in patterns)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leveret.config.binding_text import format_binding
-from leveret.config.coverage import covered_bindings, untaken_key
+from leveret.config.coverage import covered_bindings, topic_pattern, untaken_key
 from leveret.config.lint_host import HostLint, named
 from leveret.config.source import quoted
 from leveret.config.view import can_take_something
-from leveret.routing import TopicPattern
 
 if TYPE_CHECKING:
     from leveret.config.model import BindingDeclaration, DestinationType, ExchangeDeclaration
@@ -74,10 +73,11 @@ def _all_before(before: dict[str, list[str]], names: list[str]) -> set[str]:
 def _nothing_reaches(lint: HostLint) -> None:
     """L02: a queue that no exchange but the default one leads to.
 
-    Where a virtual host has no binding at all, its queues are meant to be reached by their names.
+    Where nothing is bound but for dead letters, queues are meant to be reached by their names.
     """
     view, host = lint.view, lint.view.host
-    if not host.bindings or not lint.wants("L02"):
+    dead_letters = {exchange for exchange, _ in view.dead_letter_targets}
+    if all(one.source in dead_letters for one in host.bindings) or not lint.wants("L02"):
         return
     reached = _reached_queues(view)
     expected = {
@@ -139,7 +139,7 @@ def _says_the_same(
     one: BindingDeclaration, other: BindingDeclaration, exchange: ExchangeDeclaration
 ) -> bool:
     if exchange.type == "topic":
-        patterns = [TopicPattern.parse(binding.routing_key) for binding in (one, other)]
+        patterns = [topic_pattern(binding.routing_key) for binding in (one, other)]
         return patterns[0].covers(patterns[1])
     return exchange.type != "headers"
 
@@ -174,7 +174,7 @@ def _untaken(lint: HostLint) -> None:
             continue
         keys = dict.fromkeys(binding.routing_key for binding in bindings)
         if exchange.type == "topic":
-            key = untaken_key(map(TopicPattern.parse, keys))
+            key = untaken_key(map(topic_pattern, keys))
         elif exchange.type == "direct":
             first = next(iter(keys))
             key = next(made for n in range(len(keys) + 1) if (made := first + "x" * n) not in keys)
@@ -199,7 +199,7 @@ def _too_many_hashes(lint: HostLint) -> None:
         if binding.routing_key.count("#") <= _MOST_HASHES or exchange is None:
             continue
         if exchange.type == "topic":
-            count = TopicPattern.parse(binding.routing_key).hash_count
+            count = topic_pattern(binding.routing_key).hash_count
             if count > _MOST_HASHES:
                 lint.report_binding(
                     "L12",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from attrs import field, frozen
 
 from leveret.config.diff import Difference
+from leveret.config.draw import Format
 from leveret.config.findings import Finding
 from leveret.config.source import Source
 from leveret.errors import Position
+from leveret.exchanges import RouteTrace
 from leveret.properties import FieldValue
 
 __all__ = [
@@ -225,3 +228,26 @@ class Topology:
         from leveret.config.definitions_out import to_definitions
 
         return to_definitions(self)
+
+    def draw(
+        self,
+        format: Format = "mermaid",  # noqa: A002 # what a caller would look for
+        *,
+        route: RouteTrace | None = None,
+        group: bool = False,
+        names: Iterable[str] = (),
+    ) -> str | bytes:
+        """Return a picture: text for "mermaid", "dot" and "svg", bytes for "png".
+
+        `route` lights one route in the virtual host "/"; `group` draws names that begin alike as
+        one box; `names` are patterns with `*` and `?`, to draw only what matches and its
+        neighbours.
+
+        Raises:
+            TooLargeToDrawError: nobody could read the picture.
+            ModuleNotFoundError: SVG or PNG is asked for and the extra `draw` is not installed.
+
+        """
+        from leveret.config.draw import draw
+
+        return draw(self, format, route=route, group=group, names=names)

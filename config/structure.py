@@ -13,6 +13,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import attrs
+from attrs import define, field
 from cattrs import Converter
 
 from leveret.config.arguments import FRIENDLY
@@ -56,7 +57,7 @@ def _converter() -> Converter:
         converter.register_structure_hook(annotation, hook)
     for origin, factory in ((Literal, choice_hook), (list, _list_hook), (dict, _named_hook)):
         converter.register_structure_hook_factory(_has_origin(origin), factory)
-    converter.register_structure_hook_factory(_is_entry, _entry_hook)
+    converter.register_structure_hook_factory(_is_entry, _EntryHook.of)
     converter.register_structure_hook(DeadLetterEntry | bool, _dead_letter_hook(converter))
     converter.register_structure_hook(BindingEntry | BindingLine, _binding_hook(converter))
     return converter
@@ -90,16 +91,29 @@ def _read(hook: Hook, annotation: Any, node: Node, label: str) -> Any:
         return None
 
 
-def _entry_hook(cls: type[Entry], converter: Converter) -> Hook:
-    """Return the hook that reads a map into an entry; it never fails, faulty keys are None."""
-    attrs.resolve_types(cls)
-    readers: dict[str, tuple[Any, Hook]] = {}  # key -> (annotation, its hook)
-    for attribute in attrs.fields(cls):
-        if attribute.name not in ("node", "nodes"):
-            wanted = _without_none(attribute.type)
-            readers[attribute.name] = wanted, converter.get_structure_hook(wanted)
+@define
+class _EntryHook:
+    """The hook that reads a map into an entry; it never fails, faulty keys are None."""
 
-    def read(node: Node, _: object) -> Entry:
+    cls: type[Entry]
+    readers: dict[str, tuple[Any, Hook]] = field(factory=dict)  # key -> (annotation, its hook)
+
+    @classmethod
+    def of(cls, wanted: type[Entry], converter: Converter) -> _EntryHook:
+        attrs.resolve_types(wanted)
+        hook = cls(wanted)
+        for attribute in attrs.fields(wanted):
+            if attribute.name not in ("node", "nodes"):
+                inner = _without_none(attribute.type)
+                hook.readers[attribute.name] = inner, converter.get_structure_hook(inner)
+        return hook
+
+    def __call__(self, node: Node, _: object) -> Entry:
+        return self.read(node, node)
+
+    def read(self, node: Node, place: Node) -> Entry:
+        """Return the entry that a node says, named at `place`."""
+        cls, readers = self.cls, self.readers
         pairs = _pairs(node, cls)
         values: dict[str, Any] = {}
         nodes: dict[str, Node] = {}
@@ -118,9 +132,7 @@ def _entry_hook(cls: type[Entry], converter: Converter) -> Hook:
         for name in cls.REQUIRED:
             if pairs is not _NOT_A_MAP and name not in nodes:
                 node.fault(f"{cls.CALLED} needs '{name}'", f"Add '{name}: …'.")
-        return cls(node=node, nodes=nodes, **values)
-
-    return read
+        return cls(node=place, nodes=nodes, **values)
 
 
 #: Stands for the pairs of what is no map: nothing is missing from it.
@@ -204,8 +216,8 @@ def _named_hook(annotation: Any, converter: Converter) -> Hook:
                     DEFINED_TWICE,
                 )
                 continue
-            if _is_entry(wanted):  # an entry is made of every node, so that its name is known
-                named[name] = attrs.evolve(hook(value, wanted), node=key)
+            if isinstance(hook, _EntryHook):  # made of every node, so that its name is known
+                named[name] = hook.read(value, key)
             else:
                 named[name] = _read(hook, wanted, value, quoted(name))
         return named

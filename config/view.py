@@ -66,7 +66,12 @@ class HostView:
     @cached_property
     def settings(self) -> dict[str, QueueSettings]:
         """Queue -> what holds for it, policies merged (S100)."""
-        return {queue.name: self._settings(queue) for queue in self.host.queues.values()}
+        policies = self.host.policies or self.host.operator_policies
+        plain = QueueSettings()
+        return {
+            name: self._settings(queue) if queue.arguments or policies else plain
+            for name, queue in self.host.queues.items()
+        }
 
     @cached_property
     def alternates(self) -> dict[str, str]:
@@ -122,8 +127,6 @@ class HostView:
         return effective_settings(queue.arguments, definition, rules=RULES[self.profile])
 
     def _definition(self, kind: str, name: str) -> dict[str, FieldValue]:
-        if not self.host.policies and not self.host.operator_policies:
-            return {}
         policy = self._best(self._policies[kind], name)
         operator = self._best(self._operator_policies[kind], name)
         return merge_definitions(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from leveret.config.binding_text import (
     MAX_TEXT,
     BindingTextError,
+    _parse,
     format_binding,
     parse_binding,
 )
@@ -106,3 +107,22 @@ def test_any_text_is_a_binding_or_an_error_with_a_place_in_it(text: str) -> None
 def test_a_text_beyond_reason_is_refused_at_once() -> None:
     with pytest.raises(BindingTextError, match="more than 50000 characters"):
         parse_binding("a[" + "k," * MAX_TEXT)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "b.*", "#", "queue", "exchange", "->", " ", "[", "]", ",", "\t", "-", ">"]
+        ),
+        max_size=14,
+    ).map("".join)
+    | st.text(st.sampled_from("ab[],-> \t\n'\""), max_size=16)
+)
+def test_the_short_way_for_common_bindings_says_what_the_grammar_says(text: str) -> None:
+    read = []
+    for way in (parse_binding, _parse):
+        try:
+            read.append(way(text))
+        except BindingTextError as error:
+            read.append((error.offset, error.message, error.remedy))
+    assert read[0] == read[1]
