@@ -14,6 +14,7 @@ from leveret.cli.explain import explain
 from leveret.cli.export import export
 from leveret.cli.import_ import import_
 from leveret.cli.run import run
+from leveret.cli.serve import serve
 
 __all__ = ["main"]
 
@@ -39,3 +40,4 @@ main.add_command(explain)
 main.add_command(export)
 main.add_command(import_)
 main.add_command(run)
+main.add_command(serve)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from leveret.server.logs import tell
 from leveret.server.tls import user_of
@@ -58,7 +58,7 @@ class ClientTransport(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a connection, if the server takes one more."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
         server = self._server
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):

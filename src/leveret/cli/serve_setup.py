@@ -1,0 +1,130 @@
+"""What `leveret serve` serves: a broker made from a file and options, and made again on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from leveret.broker import Broker
+from leveret.config import load
+from leveret.declare import declare
+from leveret.engine.permissions import Permission, User, hash_password
+from leveret.errors import TopologyError
+from leveret.server.logs import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from leveret.server import Server
+
+__all__ = ["Setup", "WrittenUser"]
+
+
+@frozen
+class WrittenUser:
+    """A user as an option names it: `NAME:PASSWORD`, or `NAME:PASSWORD:TAG,TAG`."""
+
+    name: str
+    password: str = field(repr=False)
+    tags: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> WrittenUser:
+        """Read the option's text.
+
+        Raises:
+            ValueError: it is not of that form.
+
+        >>> WrittenUser.parse("svc:secret:monitoring").tags
+        frozenset({'monitoring'})
+
+        """
+        name, *rest = text.split(":")
+        if not name or len(rest) not in (1, 2):
+            raise ValueError("write NAME:PASSWORD, or NAME:PASSWORD:TAG,TAG")
+        tags = rest[1].split(",") if len(rest) == 2 else []
+        return cls(name, rest[0], frozenset(tag for tag in tags if tag))
+
+
+@define(eq=False)
+class Setup:
+    """The topology file, and what the options add to it: users and virtual hosts.
+
+    Such a user may do everything in every virtual host.
+    """
+
+    file: Path | None
+    profile: str | None = None
+    virtual_hosts: Sequence[str] = ()
+    users: Sequence[WrittenUser] = ()
+
+    def broker(self) -> Broker:
+        """Make the broker.
+
+        Raises:
+            OSError: the file cannot be read.
+            TopologyError: it has faults, or declares what the broker refuses.
+
+        """
+        if self.file is None:
+            broker = Broker() if self.profile is None else Broker(self.profile)
+        else:
+            broker = Broker.from_topology(load(self.file), profile=self.profile)
+        for user in self.users:
+            hashed = hash_password(user.password, broker.random)
+            broker.users.add(User(user.name, hashed, user.tags))
+        self._open_virtual_hosts(broker)
+        return broker
+
+    def _open_virtual_hosts(self, broker: Broker) -> None:
+        for name in self.virtual_hosts:
+            broker.add_virtual_host(name)
+        everywhere = [user.name for user in self.users]
+        if "guest" in broker.users:
+            everywhere.append("guest")
+        for name in broker.virtual_hosts:
+            for user in everywhere:
+                if broker.users.access(user, name) is None:
+                    broker.users.set_permission(user, name, Permission())
+
+    async def reload(self, server: Server, broker: Broker) -> None:
+        """Read the files again: certificates, and what the topology file has that is new.
+
+        What the broker refuses is logged; nothing is deleted that the file lacks.
+        """
+        try:
+            await server.reload_tls()
+        except OSError as error:
+            tell(logging.ERROR, "certificates not read", reason=error)
+        if self.file is None:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            # A large file takes seconds to read: clients need not wait.
+            topology = await loop.run_in_executor(None, load, self.file)
+            declare(topology, broker)
+        except OSError as error:
+            tell(logging.ERROR, "topology not read", file=self.file, reason=error)
+            return
+        except TopologyError as error:
+            for fault in error.faults:
+                tell(
+                    logging.ERROR,
+                    "topology refused",
+                    position=fault.position,
+                    reason=fault.message,
+                    remedy=fault.remedy,
+                )
+        self._open_virtual_hosts(broker)
+        hosts = broker.virtual_hosts.values()
+        tell(
+            logging.INFO,
+            "topology read again",
+            file=self.file,
+            queues=sum(len(host.queues) for host in hosts),
+            exchanges=sum(len(host.exchanges) for host in hosts),
+        )
