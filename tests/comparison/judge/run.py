@@ -249,7 +249,7 @@ class Run:
         return depths
 
     def finish(self, exchanges: Sequence[str]) -> None:
-        """Compare what is left: late events, and which exchanges exist.
+        """Compare what is left: late events, what the queues hold, which exchanges exist.
 
         Raises:
             Difference: the sides do not agree.
@@ -258,10 +258,22 @@ class Run:
         self.theirs.pump(AFTERWARDS_S)
         self.seen_queues = dict.fromkeys(self.queues, "a") | self.seen_queues
         self._agree()
+        self._drain()
+        # What was unacknowledged returns.
+        for channel in CHANNELS:
+            self.step(Step(channel, "close"))
+        self._drain()
         ours = {name: self.ours.has_exchange(name) for name in exchanges}
         theirs = {name: self.theirs.has_exchange(name) for name in exchanges}
         if ours != theirs:
             raise Difference(self.done, ours, theirs)
+
+    def _drain(self) -> None:
+        """Get all that is ready."""
+        for queue, letter in sorted(self.seen_queues.items()):
+            depth = self.ours.depth(queue, letter)
+            for _ in range(depth[0] if depth else 0):
+                self.step(Step(f"{letter}1", "basic_get", {"queue": queue, "auto_ack": True}))
 
 
 def _key(event: Event) -> str:
