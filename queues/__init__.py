@@ -3,6 +3,7 @@
 from leveret.queues.consumers import Consumer
 from leveret.queues.message import AnyMessage, Message, QueuedMessage
 from leveret.queues.queue import Queue, QueueHost
+from leveret.queues.queue_base import QueueJournal
 from leveret.queues.settings import QueueSettings, effective_settings
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Message",
     "Queue",
     "QueueHost",
+    "QueueJournal",
     "QueueSettings",
     "QueuedMessage",
     "effective_settings",

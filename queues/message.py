@@ -47,6 +47,11 @@ class AnyMessage:
             """The body of the message."""
             ...
 
+        @property
+        def is_persistent(self) -> bool:
+            """Whether a durable queue keeps it through a restart."""
+            ...
+
         #: Whether it has no property that publishing or routing by key needs to look at.
         is_plain: bool
 
@@ -94,6 +99,11 @@ class Message(AnyMessage):
         default=Factory(lambda self: self.properties is NO_PROPERTIES, takes_self=True)
     )
 
+    @property
+    def is_persistent(self) -> bool:
+        """Whether a durable queue keeps it through a restart: delivery mode 2."""
+        return self.properties.delivery_mode == 2
+
 
 @define(eq=False, weakref_slot=False)
 class QueuedMessage:
@@ -112,6 +122,8 @@ class QueuedMessage:
     # Who holds it while it is unacknowledged; None for basic.get.
     consumer: Consumer | None = None
     delivered_at_ms: int = 0
+    # It stands in the queue's journal.
+    stored: bool = False
 
     def is_due(self, now_ms: int) -> bool:
         """Say whether its time to live is over."""

@@ -52,7 +52,11 @@ class Queue(QueueBase):
             if consumer is not None:  # even a message with TTL 0 reaches a waiting consumer (S90)
                 self._hand_fresh(message, consumer, position, expires_at_ms)
                 return True
-        self.ready.push(QueuedMessage(message, self, position, expires_at_ms))
+        entry = QueuedMessage(message, self, position, expires_at_ms)
+        if self.journal is not None and (self._is_quorum or message.is_persistent):
+            entry.stored = True
+            self.journal.enqueued(entry)
+        self.ready.push(entry)
         self.ready_count += 1
         self.ready_bytes += message.size
         if expires_at_ms is not None:
@@ -83,6 +87,10 @@ class Queue(QueueBase):
             self.unacked += 1
             self.unacked_bytes += message.size
             entry = QueuedMessage(message, self, position, expires_at_ms)
+            if self.journal is not None and (self._is_quorum or message.is_persistent):
+                entry.stored = True
+                self.journal.enqueued(entry)
+                self.journal.delivered(entry)
             consumer.receiver.receive(consumer, entry)
 
     # -- delivering
@@ -102,6 +110,8 @@ class Queue(QueueBase):
         self._delivered += 1
         if entry.redelivered:
             self._redelivered += 1
+        if entry.stored:
+            self._note_taken(entry, no_ack)
         if no_ack:
             self._acked += 1
         else:
@@ -130,6 +140,8 @@ class Queue(QueueBase):
             self._delivered += 1
             if entry.redelivered:
                 self._redelivered += 1
+            if entry.stored:
+                self._note_taken(entry, consumer.no_ack)
             if consumer.no_ack:
                 self._acked += 1
             else:
@@ -137,6 +149,14 @@ class Queue(QueueBase):
                 self.unacked_bytes += size
             consumer.delivered += 1
             consumer.receiver.receive(consumer, entry)
+
+    def _note_taken(self, entry: QueuedMessage, no_ack: bool) -> None:
+        if self.journal is None:
+            return
+        if no_ack:
+            self.journal.settled(entry)
+        else:
+            self.journal.delivered(entry)
 
     def _next_consumer(self) -> Consumer | None:
         if not self.settings.single_active_consumer:
@@ -155,13 +175,23 @@ class Queue(QueueBase):
         """Forget unacknowledged messages, all of one consumer or of none: they were handled."""
         self._settle(entries)
         self._acked += len(entries)
+        if self.journal is not None:
+            self._note_settled(entries)
         self._after_settling(entries)
+
+    def _note_settled(self, entries: Iterable[QueuedMessage]) -> None:
+        assert self.journal is not None
+        for entry in entries:
+            if entry.stored:
+                self.journal.settled(entry)
 
     def ack_one(self, entry: QueuedMessage) -> None:
         """Forget one unacknowledged message: it was handled."""
         self.unacked -= 1
         self.unacked_bytes -= entry.message.size
         self._acked += 1
+        if entry.stored and self.journal is not None:
+            self.journal.settled(entry)
         consumer = entry.consumer
         if consumer is not None:
             consumer.unacked -= 1
@@ -204,6 +234,8 @@ class Queue(QueueBase):
         for entry in entries:
             entry.redelivered = True
             entry.consumer = None
+            if entry.stored and self.journal is not None:
+                self.journal.returned(entry)
             self.ready.put_back(entry)
             self.ready_count += 1
             self.ready_bytes += entry.message.size
@@ -227,6 +259,8 @@ class Queue(QueueBase):
             delay_ms = settings.retry_delay_ms(failed=failed, delivery_count=entry.delivery_count)
             if to_back:
                 entry.redelivered, entry.consumer = True, None
+                if entry.stored and self.journal is not None:
+                    self.journal.returned(entry)
                 self.ready.push(entry)
                 self.ready_count += 1
                 self.ready_bytes += entry.message.size
@@ -326,6 +360,8 @@ class Queue(QueueBase):
     def purge(self) -> int:
         """Drop all ready messages, dead-lettering none (S115); return how many there were."""
         count = self.ready_count
+        if self.journal is not None:
+            self._note_settled(self.ready)
         self.ready.clear()
         self.ready_count = self.ready_bytes = 0
         self._purged += count
@@ -334,11 +370,25 @@ class Queue(QueueBase):
     def delete(self) -> int:
         """End the queue: drop its messages, cancel its consumers; return how many were ready."""
         self.deleted = True
+        self.journal = None  # the queue's own deletion stands there
         count = self.purge()
         for consumer in list(self.consumers):
             self.consumers.remove(consumer)
             consumer.receiver.consumer_cancelled(consumer)
         return count
+
+    def restore(self, entries: Iterable[QueuedMessage]) -> None:
+        """Take in the messages that a journal kept, in the order of their positions."""
+        for entry in entries:
+            entry.stored = True
+            self.ready.push(entry)
+            self.ready_count += 1
+            self.ready_bytes += entry.message.size
+            self._next_position = entry.position + 1
+            if entry.expires_at_ms is not None:
+                self._may_expire = True
+        self._drop_head()
+        self._expire()
 
     # -- looking
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from leveret.queues.queue import Queue
     from leveret.queues.ready import Ready
 
-__all__ = ["QueueBase", "QueueHost"]
+__all__ = ["QueueBase", "QueueHost", "QueueJournal"]
 
 
 class QueueHost(Protocol):
@@ -50,6 +50,29 @@ class QueueHost(Protocol):
         ...
 
 
+class QueueJournal(Protocol):
+    """Where a durable queue notes what must survive the process.
+
+    Only messages that are `stored` are noted: persistent ones, and all of a quorum queue.
+    """
+
+    def enqueued(self, entry: QueuedMessage) -> None:
+        """Note a message that came in."""
+        ...
+
+    def delivered(self, entry: QueuedMessage) -> None:
+        """Note that a message is with a consumer: after a crash it comes back redelivered."""
+        ...
+
+    def returned(self, entry: QueuedMessage) -> None:
+        """Note that a message came back, and how often it did."""
+        ...
+
+    def settled(self, entry: QueuedMessage) -> None:
+        """Note that a message is gone: acknowledged, dead or purged."""
+        ...
+
+
 @define(eq=False)
 class QueueBase:
     """What a queue is made of. `ready_count` is the number of messages in `ready`."""
@@ -62,6 +85,9 @@ class QueueBase:
     auto_delete: bool = False
     arguments: FieldTable = field(factory=dict)
     rules: QueueRules = field(factory=QueueRules)
+    journal: QueueJournal | None = None
+    #: What the journal knows the queue by; 0 while it knows it not.
+    journal_id: int = 0
     ready: Ready = field(init=False)
     consumers: Consumers = field(factory=Consumers, init=False)
     ready_count: int = field(default=0, init=False)
@@ -169,6 +195,8 @@ class QueueBase:
         return True
 
     def _kill(self, entry: QueuedMessage, reason: str) -> None:
+        if entry.stored and self.journal is not None:
+            self.journal.settled(entry)
         self._died[reason] = self._died.get(reason, 0) + 1
         self.host.message_died(self._self(), entry.message, reason)
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leveret.clock import Clock
-    from leveret.engine.ports import Random
+    from leveret.engine.channel import Channel
+    from leveret.engine.ports import Journal, Random
     from leveret.engine.statistics import BrokerStatistics
 
 __all__ = ["DEFAULT_CONSUMER_TIMEOUT_MS", "Broker"]
@@ -52,6 +53,8 @@ class Broker:
     profile: Profile = DEFAULT_PROFILE
     consumer_timeout_ms: int | None = DEFAULT_CONSUMER_TIMEOUT_MS
     exchange_types: ExchangeTypes = field(factory=ExchangeTypes)
+    #: Where what is durable is noted; None keeps nothing beyond the process.
+    journal: Journal | None = field(default=None, init=False)
     users: Users = field(factory=Users, init=False)
     timers: Timers = field(factory=Timers, init=False)
     events: Events = field(factory=Events, init=False)
@@ -64,6 +67,9 @@ class Broker:
     outbox: deque[Callable[[], object]] = field(factory=deque, init=False)
     connections: list[Connection] = field(factory=list, init=False)
     _settling: bool = field(default=False, init=False)
+    _last_queue_id: int = field(default=0, init=False)
+    # Channels with confirms to give once a group is durable.
+    _awaiting: list[Channel] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.replies = Replies(self.random)
@@ -77,7 +83,8 @@ class Broker:
     def add_virtual_host(self, name: str) -> VirtualHost:
         """Return the virtual host of that name, made now or there before."""
         if name not in self.virtual_hosts:
-            self.virtual_hosts[name] = VirtualHost(name, self)
+            self.virtual_hosts[name] = host = VirtualHost(name, self)
+            host.note("virtual_host", (), {})
         return self.virtual_hosts[name]
 
     def remove_virtual_host(self, name: str) -> None:
@@ -87,8 +94,10 @@ class Broker:
             return
         for connection in [c for c in self.connections if c.virtual_host is host]:
             connection.close()
-        for queue in list(host.queues.values()):
-            host.remove_queue(queue, "virtual_host_deleted")
+        host.remove_all()
+        for user in self.users.with_access(name):
+            self.users.clear_permission(user, name)
+        host.note("virtual_host", (), None)
         self.settle()
 
     def connect(self, virtual_host: str = "/", user: str = "guest") -> Connection:
@@ -109,6 +118,43 @@ class Broker:
         connection = Connection(self, host, access)
         self.connections.append(connection)
         return connection
+
+    # -- durability
+
+    def attach(self, journal: Journal) -> None:
+        """Note in a journal what is durable from now on.
+
+        Objects restored from it are in place by then; queues that are there already keep their
+        messages in it from here.
+        """
+        self.journal = journal
+        self.users.note = journal.changed
+        for host in self.virtual_hosts.values():
+            for queue in host.queues.values():
+                if queue.journal_id:
+                    queue.journal = journal.queue_journal(queue.journal_id)
+
+    def new_queue_id(self) -> int:
+        """Return an id for a durable queue that no other ever had."""
+        self._last_queue_id += 1
+        return self._last_queue_id
+
+    def queue_id_used(self, queue_id: int) -> None:
+        """Take note of an id that is in use."""
+        self._last_queue_id = max(self._last_queue_id, queue_id)
+
+    def await_durable(self, channel: Channel) -> None:
+        """Have a channel told when the next groups are durable."""
+        if channel not in self._awaiting:
+            self._awaiting.append(channel)
+
+    def durable(self, group: int) -> None:
+        """Take note that all records up to a group are durable: confirms for them may leave."""
+        awaiting, self._awaiting = self._awaiting, []
+        for channel in awaiting:
+            if channel.release_confirms(group):
+                self._awaiting.append(channel)
+        self.settle()
 
     # -- time and turns
 

@@ -67,7 +67,7 @@ class Channel(TopologyMethods, TransactionMethods, ConsumeMethods):
             number=self.number,
             user=self.connection.access.user.name,
             unacked=len(self._unacked),
-            unconfirmed=len(self._confirmed) + len(self._refused),
+            unconfirmed=len(self._confirmed) + len(self._refused) + len(self._held_confirms),
             prefetch=self._prefetch,
             global_prefetch=self._global_prefetch,
             confirms=self._publish_seq > 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+from collections import deque
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from attrs import define, field
@@ -72,6 +73,8 @@ class ChannelBase:
     _publish_seq: int = field(default=0, init=False)
     _confirmed: list[int] = field(factory=list, init=False)
     _refused: list[int] = field(factory=list, init=False)
+    # (group, sequence number, taken) of messages whose group is not durable yet
+    _held_confirms: deque[tuple[int, int, bool]] = field(factory=deque, init=False)
     #: Confirms wait for `flush_confirms`, so that a face can coalesce those of one turn.
     coalesce_confirms: bool = field(default=False, init=False)
     _tx: Transaction | None = field(default=None, init=False)

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from attrs import Factory, define, field, frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from leveret.engine.ports import Random
+    from leveret.properties import FieldValue
 
 __all__ = ["Access", "Action", "Permission", "TopicPermission", "User", "Users", "hash_password"]
 
@@ -156,6 +159,11 @@ class Users:
     # (user, virtual host) -> what is handed to connections
     _access: dict[tuple[str, str], Access] = field(factory=dict, init=False)
 
+    #: Where changes are noted, where they must survive (`ports.Journal.changed`).
+    note: Callable[[str, tuple[str, ...], Mapping[str, FieldValue] | None], None] | None = field(
+        default=None, init=False
+    )
+
     def __contains__(self, name: object) -> bool:
         return name in self._users
 
@@ -165,10 +173,12 @@ class Users:
     def add(self, user: User) -> None:
         """Add a user, or replace the one of that name; connections in place are not touched."""
         self._users[user.name] = user
+        self._note_user(user)
 
     def remove(self, name: str) -> None:
         """Remove a user with all its permissions; nothing happens where there is none."""
         self._users.pop(name, None)
+        self._note("user", (name,), None)
         for key in [key for key in self._permissions if key[0] == name]:
             self.clear_permission(*key)
 
@@ -180,12 +190,15 @@ class Users:
 
         """
         self._permissions[self._users[user].name, virtual_host] = permission
+        self._note("permission", (user, virtual_host), _value(permission))
         self._refresh(user, virtual_host)
 
     def clear_permission(self, user: str, virtual_host: str) -> None:
         """Take a user's access to a virtual host away."""
         self._permissions.pop((user, virtual_host), None)
-        self._topic.pop((user, virtual_host), None)
+        self._note("permission", (user, virtual_host), None)
+        for exchange in self._topic.pop((user, virtual_host), {}):
+            self._note("topic_permission", (user, virtual_host, exchange), None)
         self._refresh(user, virtual_host)
 
     def set_topic_permission(
@@ -193,7 +206,13 @@ class Users:
     ) -> None:
         """Restrict the routing keys a user may use on one topic exchange."""
         self._topic.setdefault((user, virtual_host), {})[exchange] = permission
+        value = {"write": permission.write, "read": permission.read}
+        self._note("topic_permission", (user, virtual_host, exchange), value)
         self._refresh(user, virtual_host)
+
+    def with_access(self, virtual_host: str) -> list[str]:
+        """Return the users that may use a virtual host."""
+        return [user for user, host in self._permissions if host == virtual_host]
 
     def access(self, user: str, virtual_host: str) -> Access | None:
         """Return what a user may do in a virtual host; None where it has no access at all."""
@@ -213,6 +232,23 @@ class Users:
             if name == virtual_host:
                 access.publishable.clear()
 
+    def _note(
+        self, kind: str, key: tuple[str, ...], value: Mapping[str, FieldValue] | None
+    ) -> None:
+        if self.note is not None:
+            self.note(kind, key, value)
+
+    def _note_user(self, user: User) -> None:
+        tags: list[FieldValue] = [*sorted(user.tags)]
+        self._note("user", (user.name,), {"password_hash": user.password_hash, "tags": tags})
+
+    def note_all(self) -> None:
+        """Note all users and permissions there are."""
+        for user in self._users.values():
+            self._note_user(user)
+        for key, permission in self._permissions.items():
+            self._note("permission", key, _value(permission))
+
     def _refresh(self, user: str, virtual_host: str) -> None:
         access = self._access.get((user, virtual_host))
         if access is not None:
@@ -221,3 +257,11 @@ class Users:
             access.unrestricted = access.permission.allows_all()
             access.topic = self._topic.get((user, virtual_host), {})
             access.publishable.clear()
+
+
+def _value(permission: Permission) -> dict[str, FieldValue]:
+    return {
+        "configure": permission.configure,
+        "write": permission.write,
+        "read": permission.read,
+    }

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from leveret.errors import AMQPError
-    from leveret.queues import AnyMessage
+    from collections.abc import Mapping
 
-__all__ = ["ChannelListener", "Random"]
+    from leveret.errors import AMQPError
+    from leveret.properties import FieldValue
+    from leveret.queues import AnyMessage, QueueJournal
+
+__all__ = ["ChannelListener", "Journal", "Random"]
 
 
 class Random(Protocol):
@@ -57,4 +60,40 @@ class ChannelListener(Protocol):
 
     def closed(self, error: AMQPError | None) -> None:
         """Hear that the channel is closed, for `error` or, where it is None, as was asked."""
+        ...
+
+
+class Journal(Protocol):
+    """The port to durability: what the engine appends in one turn becomes durable as one group.
+
+    The engine appends, and goes on. The face that owns the journal writes the group gathered so
+    far, as one atomic step, and then calls `Broker.durable(group)`; what promised durability
+    (confirms, commits, declarations of durable objects) is told to clients only after that.
+    A dead letter leaves one queue and enters others within one turn, and so within one group.
+    """
+
+    @property
+    def group(self) -> int:
+        """The number of the group being gathered; groups become durable in order."""
+        ...
+
+    @property
+    def appended(self) -> int:
+        """How many records were ever appended: a call that changed it promises durability."""
+        ...
+
+    def changed(
+        self, kind: str, key: tuple[str, ...], value: Mapping[str, FieldValue] | None
+    ) -> None:
+        """Note an object as it is now, or with None that it is gone.
+
+        Kinds and keys: `virtual_host` (name,), `exchange` and `queue` (virtual host, name),
+        `binding` (virtual host, source, destination type, destination, routing key, arguments as
+        text), `policy` and `operator_policy` (virtual host, name), `user` (name,), `permission`
+        (user, virtual host), `topic_permission` (user, virtual host, exchange).
+        """
+        ...
+
+    def queue_journal(self, queue_id: int) -> QueueJournal:
+        """Return where a durable queue notes its messages; `queue_id` is never used again."""
         ...

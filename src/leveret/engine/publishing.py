@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
@@ -20,6 +20,7 @@ from leveret.queues.arguments import expiry_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leveret.engine.channel import Channel
     from leveret.queues import AnyMessage, Queue
 
 __all__ = ["PublishMethods", "parse_expiration"]
@@ -142,6 +143,8 @@ class PublishMethods(ChannelBase):
 
     def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> bool:
         """Hand a message to its queues, and answer the publisher; say whether all took it."""
+        journal = self._host.broker.journal
+        appended = journal.appended if journal is not None else 0
         taken = True
         for queue in targets:
             if not queue.publish(message):
@@ -149,11 +152,25 @@ class PublishMethods(ChannelBase):
         if not targets:
             self._unroutable(message, mandatory)
         if self._publish_seq:
-            (self._confirmed if taken else self._refused).append(self._publish_seq)
+            if journal is not None and journal.appended != appended:
+                self._held_confirms.append((journal.group, self._publish_seq, taken))
+                self._host.broker.await_durable(cast("Channel", self))
+            else:
+                (self._confirmed if taken else self._refused).append(self._publish_seq)
             self._publish_seq += 1
             if not self.coalesce_confirms:
                 self.flush_confirms()
         return taken
+
+    def release_confirms(self, group: int) -> bool:
+        """Confirm what is durable now that a group is; say whether some of it is not yet."""
+        held = self._held_confirms
+        while held and held[0][0] <= group:
+            _, sequence, taken = held.popleft()
+            (self._confirmed if taken else self._refused).append(sequence)
+        if not self.closed:
+            self.flush_confirms()
+        return bool(held)
 
     def _admit(self, exchange: str, routing_key: str) -> None:
         """Check what a publish to an exchange needs; remember it where no key matters."""
@@ -244,12 +261,13 @@ class PublishMethods(ChannelBase):
         (`rabbit_channel:coalesce_and_send`).
         """
         confirmed, refused = self._confirmed, self._refused
+        held = [self._held_confirms[0][1]] if self._held_confirms else []
         if confirmed:
             self._confirmed = []
-            _coalesce(confirmed, refused, self.listener.confirmed)
+            _coalesce(confirmed, refused + held, self.listener.confirmed)
         if refused:
             self._refused = []
-            _coalesce(refused, confirmed, self.listener.refused)
+            _coalesce(refused, confirmed + held, self.listener.refused)
 
 
 def _coalesce(tags: list[int], others: list[int], send: Callable[[int, bool], None]) -> None:

@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from leveret.engine.dead_letters import DeadLetters
+from leveret.engine.durable import (
+    binding_key,
+    binding_value,
+    exchange_value,
+    policy_value,
+    queue_value,
+)
 from leveret.engine.events import Event
 from leveret.engine.policies import Policies, Policy
 from leveret.engine.unroutable import UnroutableLog
@@ -36,7 +43,7 @@ from leveret.queues.arguments import (
 from leveret.routing import Binding, BindingTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from leveret.engine.broker import Broker
     from leveret.engine.statistics import ExchangeStatistics, VirtualHostStatistics
@@ -125,6 +132,33 @@ class VirtualHost:
         self.broker.users.forget_publishable(self.name)
         self.dead_letters.retry()
 
+    # -- what must survive
+
+    def note(self, kind: str, key: tuple[str, ...], value: Mapping[str, FieldValue] | None) -> None:
+        """Have the journal, where there is one, keep an object as it is now (S39)."""
+        if self.broker.journal is not None:
+            self.broker.journal.changed(kind, (self.name, *key), value)
+
+    def _note_binding(self, binding: Binding, *, gone: bool = False) -> None:
+        """Note a binding, unless one of its ends was not durable (S39)."""
+        if self.broker.journal is not None and (gone or self._is_durable(binding)):
+            self.note("binding", binding_key(binding), None if gone else binding_value(binding))
+
+    def _is_durable(self, binding: Binding) -> bool:
+        if binding.destination_type == "queue":
+            destination: Queue | Exchange = self.queues[binding.destination]
+        else:
+            destination = self.exchanges[binding.destination]
+        return self.exchanges[binding.source].durable and destination.durable
+
+    def _keep(self, queue: Queue) -> None:
+        """Have a durable queue and what it holds survive."""
+        journal = self.broker.journal
+        if journal is not None:
+            queue.journal_id = self.broker.new_queue_id()
+            self.note("queue", (queue.name,), queue_value(queue))
+            queue.journal = journal.queue_journal(queue.journal_id)
+
     # -- exchanges
 
     def describe(self, kind: str, name: str) -> str:
@@ -189,6 +223,8 @@ class VirtualHost:
             self.published.setdefault(name, 0)
             self._apply_policy_to_exchange(exchange)
             self.changed()
+            if exchange.durable:
+                self.note("exchange", (name,), exchange_value(exchange))
             self.emit("exchange.created", name=name, type=kind)
             return exchange
         resource = self.describe("exchange", name)
@@ -220,11 +256,15 @@ class VirtualHost:
     def _remove_exchanges(self, names: list[str]) -> None:
         """Remove exchanges, their bindings, and auto-delete exchanges that lose their last one."""
         for name in names:
-            if self.exchanges.pop(name, None) is None:
+            exchange = self.exchanges.pop(name, None)
+            if exchange is None:
                 continue
+            if exchange.durable:
+                self.note("exchange", (name,), None)
             self.published.pop(name, None)
             for binding in list(self.bindings.from_source(name)):
                 self.bindings.remove(binding)
+                self._note_binding(binding, gone=True)
             names.extend(self._drop_bindings_to("exchange", name))
             self.emit("exchange.deleted", name=name)
         self.changed()
@@ -326,6 +366,8 @@ class VirtualHost:
         )
         self.queues[name] = queue
         self.changed()
+        if durable:
+            self._keep(queue)
         self.emit("queue.created", name=name)
         return queue
 
@@ -355,6 +397,8 @@ class VirtualHost:
         if self.queues.get(queue.name) is not queue:
             return 0
         del self.queues[queue.name]
+        if queue.journal is not None:
+            self.note("queue", (queue.name,), None)
         self.dead_letters.forget(queue)
         unused = self._drop_bindings_to("queue", queue.name)
         if unused:
@@ -385,6 +429,7 @@ class VirtualHost:
         if self.bindings.add(binding):
             source.bind(binding)
             self.changed()
+            self._note_binding(binding)
             self.emit("binding.created", binding=binding)
 
     def unbind(self, binding: Binding, owner: object) -> None:
@@ -406,6 +451,7 @@ class VirtualHost:
     def _remove_binding(self, binding: Binding) -> bool:
         """Remove a binding; say whether its source, auto-delete, lost its last one (S35)."""
         self.bindings.remove(binding)
+        self._note_binding(binding, gone=True)
         source = self.exchanges.get(binding.source)
         if source is None:
             return False
@@ -418,12 +464,14 @@ class VirtualHost:
         """Add or replace a policy and put it in force, also on what exists (S100)."""
         policies = self.policies
         (policies.operator_policies if operator else policies.policies)[policy.name] = policy
+        self.note(_policy_kind(operator), (policy.name,), policy_value(policy))
         self.apply_policies()
 
     def clear_policy(self, name: str, *, operator: bool = False) -> None:
         """Remove a policy; nothing happens where there is none."""
         policies = self.policies
         (policies.operator_policies if operator else policies.policies).pop(name, None)
+        self.note(_policy_kind(operator), (name,), None)
         self.apply_policies()
 
     def apply_policies(self) -> None:
@@ -449,6 +497,18 @@ class VirtualHost:
             default_delivery_limit=self.broker.profile.quorum_delivery_limit,
             rules=self.broker.profile.queues,
         )
+
+    def remove_all(self) -> None:
+        """Remove everything in it, for good."""
+        for queue in list(self.queues.values()):
+            self.remove_queue(queue, "virtual_host_deleted")
+        self._remove_exchanges([name for name in self.exchanges if name])
+        for policies, operator in (
+            (self.policies.policies, False),
+            (self.policies.operator_policies, True),
+        ):
+            for name in list(policies):
+                self.clear_policy(name, operator=operator)
 
     # -- looking
 
@@ -496,6 +556,10 @@ class VirtualHost:
             exchange.check()
         for queue in self.queues.values():
             queue.check()
+
+
+def _policy_kind(operator: bool) -> str:
+    return "operator_policy" if operator else "policy"
 
 
 def _refuse_reserved(kind: str, name: str) -> None:
