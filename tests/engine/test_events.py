@@ -82,7 +82,15 @@ def test_dead_letters_say_from_where_to_where(broker: Rig) -> None:
     broker.put("q", "m")
     event = heard[-1]
     assert event.name == "message.dead_lettered"
-    assert event.fields == {"queue": "q", "reason": "expired", "targets": ["dead"]}
+    message, dead = event.fields["message"], event.fields["dead"]
+    assert (message.routing_key, dead.routing_key) == ("q", "dead")
+    assert event.fields == {
+        "queue": "q",
+        "reason": "expired",
+        "targets": ["dead"],
+        "message": message,
+        "dead": dead,
+    }
 
 
 def test_messages_that_reach_nobody(broker: Rig, channel: Channel) -> None:

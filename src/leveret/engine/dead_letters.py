@@ -96,14 +96,21 @@ class DeadLetters:
         taken = not exchange.name and host.broker.replies.deliver(dead)
         # The history of a first death names but the queue it died in.
         has_history = message.died or rules.trusts_client
+        if host.broker.events.active:
+            names = [target.name for target in targets]
+            host.emit(
+                "message.dead_lettered",
+                queue=queue.name,
+                reason=reason,
+                targets=names,
+                message=message,
+                dead=dead,
+            )
         for target in targets:
             if (has_history or target is queue) and is_cycle(dead, reason, target.name):
                 self._report_cycle(dead, target.name)
             else:
                 taken = target.publish(dead) or taken
-        if host.broker.events.active:
-            names = [target.name for target in targets]
-            host.emit("message.dead_lettered", queue=queue.name, reason=reason, targets=names)
         return taken
 
     def _report_cycle(self, message: AnyMessage, target: str) -> None:

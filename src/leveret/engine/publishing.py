@@ -121,7 +121,7 @@ class PublishMethods(ChannelBase):
                 if message.extra_keys and not exchange:
                     broker.replies.deliver(message)
             host.published[exchange] += 1
-            if self._publish_seq or self._tx is not None or not targets:
+            if self._answers or not targets:
                 self._publish_answered(message, targets, mandatory)
             else:
                 for queue in targets:
@@ -253,6 +253,7 @@ class PublishMethods(ChannelBase):
         if ack_nack_callback is not None:
             self.callbacks().on_confirm.append(ack_nack_callback)
         self._publish_seq = self._publish_seq or 1
+        self._answers = True
 
     def flush_confirms(self) -> None:
         """Tell the publisher what was taken and what was not, in as few methods as can be.

@@ -29,6 +29,7 @@ class TransactionMethods(PublishMethods, SettleMethods):
             raise PreconditionFailed("cannot switch from confirm to tx mode")
         if self._tx is None:
             self._tx = Transaction()
+            self._answers = True
 
     def _transaction(self) -> Transaction:
         if self._tx is None:
