@@ -258,10 +258,14 @@ def private_node() -> Iterator[RabbitMQNode]:
 def main() -> None:
     """Keep a node until interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with private_node() as node, contextlib.suppress(KeyboardInterrupt):
-        print(f"LEVERET_RABBITMQ_URL={node.url}", flush=True)
-        print(f"home {node.home}, process {node.process.pid}", file=sys.stderr, flush=True)
-        signal.pause()
+    with private_node() as node:
+        with contextlib.suppress(KeyboardInterrupt):
+            print(f"LEVERET_RABBITMQ_URL={node.url}", flush=True)
+            print(f"home {node.home}, process {node.process.pid}", file=sys.stderr, flush=True)
+            signal.pause()
+        # A second signal must not stop the node from being stopped.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
