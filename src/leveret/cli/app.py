@@ -10,6 +10,7 @@ import click
 
 from leveret.cli.check import check
 from leveret.cli.diff import diff
+from leveret.cli.draw import draw
 from leveret.cli.explain import explain
 from leveret.cli.export import export
 from leveret.cli.import_ import import_
@@ -36,6 +37,7 @@ def main() -> None:
 
 main.add_command(check)
 main.add_command(diff)
+main.add_command(draw)
 main.add_command(explain)
 main.add_command(export)
 main.add_command(import_)
