@@ -70,6 +70,16 @@ class Router(Generic[T]):
             pass
         return self._learn(exchange, routing_key, properties)
 
+    def remembered(self, exchange: str, routing_key: str) -> tuple[T, ...] | None:
+        """Return the route of a message by exchange and routing key alone, if it is remembered.
+
+        None says that `route` has to be asked, with the properties that may decide.
+        """
+        try:
+            return self._cache[exchange][routing_key]
+        except KeyError:
+            return None
+
     def route_keys(
         self, exchange: str, keys: tuple[str, ...], properties: Properties | None = None
     ) -> tuple[T, ...]:

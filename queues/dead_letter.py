@@ -139,6 +139,8 @@ def record_death(
     headers["x-death"] = [entry] if older is None else _merge(entry, older, rules)
     if routing_key is not None:
         headers.pop("CC", None)
+    if rules.old_layout:
+        headers = dict(sorted(headers.items()))
     return Message(
         message.exchange if exchange is None else exchange,
         message.routing_key if routing_key is None else routing_key,

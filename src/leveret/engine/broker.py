@@ -19,7 +19,7 @@ from leveret.engine.profile import DEFAULT_PROFILE, Profile
 from leveret.engine.replies import Replies
 from leveret.engine.timers import Timers
 from leveret.engine.virtual_host import VirtualHost
-from leveret.errors import NotAllowed
+from leveret.errors import ConnectionForced, NotAllowed
 from leveret.exchanges import ExchangeTypes
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Broker:
         if host is None:
             return
         for connection in [c for c in self.connections if c.virtual_host is host]:
-            connection.close()
+            connection.terminate(ConnectionForced(f"vhost '{name}' is deleted"))
         host.remove_all()
         for user in self.users.with_access(name):
             self.users.clear_permission(user, name)

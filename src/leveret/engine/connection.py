@@ -10,6 +10,8 @@ from leveret.engine.channel import Channel
 from leveret.errors import AMQPError, ChannelError, ConnectionWrongStateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from leveret.engine.broker import Broker
     from leveret.engine.permissions import Access
     from leveret.engine.ports import ChannelListener
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_CHANNELS", "Connection"]
 
-#: RabbitMQ's default `channel_max`: enough for any client, and a leak is found before it hurts.
-MAX_CHANNELS = 2047
+#: The largest channel number (AMQP 0-9-1 section 4.2.3). How many there may be is the wire's limit.
+MAX_CHANNELS = 65_535
 
 
 @define(eq=False)
@@ -34,6 +36,8 @@ class Connection:
     # number -> channel
     channels: dict[int, Channel] = field(factory=dict, init=False)
     closed: str = field(default="", init=False)
+    #: Told why when the connection ends, for an error or (None) as was asked.
+    on_closed: Callable[[AMQPError | None], None] | None = field(default=None, init=False)
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +84,8 @@ class Connection:
             if queue.exclusive_owner is self:
                 self.virtual_host.remove_queue(queue, "exclusive")
         self.broker.connections.remove(self)
+        if self.on_closed is not None:
+            self.on_closed(error)
 
     def check(self) -> None:
         """Assert the invariants of its channels."""
