@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["consume", "run", "unused"]
 
-_PLAIN, _PUBLISH = "plain", "plain, publish alone"
+_PLAIN = "plain"
 _DEAD = "dead"
 _DEAD_LETTER: FieldTable = {"x-dead-letter-exchange": _DEAD}
 _AT_MOST = Goal(at_most=2.5)
@@ -43,7 +43,6 @@ def run(scale: Scale) -> Section:
         Side("dead-letter each, full queue", count, lambda: _dead_letter_when_full(count)),
         Side("dead-letter each, rejected", count, lambda: _dead_letter_when_rejected(count)),
         Side("properties that need no look", count, lambda: _cycle(count, waiting, {}, _idle())),
-        Side(_PUBLISH, count, lambda: _publish(count)),
     ]
     figures = interleave(
         [*sides, *kombu_memory.cycle_sides(scale.count(10_000), BODY)[:1]], scale.rounds
@@ -51,18 +50,12 @@ def run(scale: Scale) -> Section:
     plain = figures[_PLAIN]
     comparisons = [
         Comparison(f"{side.name}, over plain", ratios(figures[side.name], plain), goal)
-        for side in sides[1:-1]
+        for side in sides[1:]
         for goal in [scale.goal(_AT_MOST)]
     ]
-    comparisons.append(
-        Comparison(
-            "limit that drops each, over plain publish",
-            ratios(figures["limit that drops each"], figures[_PUBLISH]),
-        )
-    )
     if kombu_memory.CHANNEL in figures:
         slowest = max(
-            (figures[side.name] for side in sides[:-1]), key=lambda figure: 1 / figure.per_second
+            (figures[side.name] for side in sides), key=lambda figure: 1 / figure.per_second
         )
         comparisons.append(
             Comparison(
@@ -108,11 +101,6 @@ def _cycle(
             ack(method.delivery_tag)
 
     return call
-
-
-def _publish(count: int) -> Callable[[], object]:
-    channel = open_channel()
-    return lambda: fill(channel, count)
 
 
 def _into_full(count: int, limit: int) -> Callable[[], object]:
@@ -217,10 +205,12 @@ def _busy_broker() -> leveret.Broker:
 def consume(scale: Scale) -> Section:
     count = scale.count(50_000)
     waiting, backlog = "leveret, a waiting consumer", "leveret, a backlog"
+    plain_backlog = "publish all, then get and ack all"
     kombu = "kombu memory, a waiting consumer"
     figures = interleave(
         [
             Side(_PLAIN, count, lambda: cycle(open_channel(), count)),
+            Side(plain_backlog, count, lambda: _drain(count)),
             Side(waiting, count, lambda: _consume_as_it_comes(count)),
             Side(backlog, count, lambda: _consume_backlog(count)),
             *kombu_memory.consume_side(scale.count(10_000), BODY, 100),
@@ -229,11 +219,11 @@ def consume(scale: Scale) -> Section:
     )
     comparisons = [
         Comparison(
-            f"{side}, over publish, get, ack",
-            ratios(figures[side], figures[_PLAIN]),
+            f"{side}, over {base}",
+            ratios(figures[side], figures[base]),
             scale.goal(_AT_MOST),
         )
-        for side in (waiting, backlog)
+        for side, base in ((waiting, _PLAIN), (backlog, plain_backlog))
     ]
     if kombu in figures:
         comparisons.append(
@@ -242,11 +232,25 @@ def consume(scale: Scale) -> Section:
     return Section(
         "Consume with prefetch 100, each message acked in its callback",
         "message",
-        "Publish included. A waiting consumer is called as each message comes; a backlog is"
-        " published first and taken when the consumer subscribes.",
+        "Publish included. Plain: publish, get, ack one by one. A waiting consumer is called as each"
+        " message comes; a backlog is published first and taken when the consumer subscribes.",
         tuple(figures.values()),
         comparisons,
     )
+
+
+def _drain(count: int) -> Callable[[], object]:
+    channel = open_channel()
+
+    def call() -> None:
+        fill(channel, count)
+        get, ack = channel.basic_get, channel.basic_ack
+        for _ in range(count):
+            method, _, _ = get(QUEUE)
+            assert method is not None
+            ack(method.delivery_tag)
+
+    return call
 
 
 def _consumer(channel: leveret.Channel) -> Callable[[], object]:

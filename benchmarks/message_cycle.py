@@ -26,7 +26,7 @@ def run(scale: Scale) -> Section:
         Side(_LEVERET, count, lambda: cycle(open_channel(), count)),
         *kombu_memory.cycle_sides(scale.count(10_000), BODY),
         Side(_FLOOR, count, lambda: _floor(count)),
-        Side("leveret, publish alone", count, lambda: _publish(count)),
+        Side("leveret, publish alone, all kept", count, lambda: _publish(count)),
         Side("leveret, get alone", count, lambda: _get(count)),
         Side("leveret, ack alone", count, lambda: _ack(count)),
     ]

@@ -15,7 +15,7 @@ SHOWN = {
     "cycle": ["leveret, all three", "leveret over no broker"],
     "features": ["priorities, 10 levels, over plain", "dead-letter each, rejected, over plain"],
     "unused": ["beside used features, over bare"],
-    "consume": ["leveret, a waiting consumer, over publish, get, ack"],
+    "consume": ["leveret, a waiting consumer, over plain"],
     "length": ["get and ack: cost at 1,000 over cost at 10"],
     "memory": ["leveret, 1,000 messages, one routing key"],
     "import": ["import leveret: added to the bare interpreter"],
