@@ -232,8 +232,8 @@ def consume(scale: Scale) -> Section:
     return Section(
         "Consume with prefetch 100, each message acked in its callback",
         "message",
-        "Publish included. Plain: publish, get, ack one by one. A waiting consumer is called as each"
-        " message comes; a backlog is published first and taken when the consumer subscribes.",
+        "Publish included. Plain: publish, get, ack one by one. A waiting consumer is called as"
+        " each message comes; a backlog is published first and taken when somebody subscribes.",
         tuple(figures.values()),
         comparisons,
     )
