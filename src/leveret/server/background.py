@@ -7,11 +7,11 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from leveret.server.listener import Server
+from leveret.server.listener import SHUTDOWN, Server
 from leveret.server.locking import share
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -28,6 +28,7 @@ class RunningServer:
     def __init__(self, server: Server, lock: AbstractContextManager[object]) -> None:
         self._server = server
         self._ending = ExitStack()
+        self._unshare: Callable[[], None]
         #: Held for each turn of the server. Hold it around several calls that belong together,
         #: or to look at what has no method (`broker.virtual_hosts`), and not for long.
         self.lock = lock
@@ -41,6 +42,23 @@ class RunningServer:
     def port(self) -> int:
         """The TCP port it listens on."""
         return self._server.port
+
+    @property
+    def server(self) -> Server:
+        """The server itself, which belongs to the thread: hold `lock` to look at it."""
+        return self._server
+
+    def serve_instead(self, broker: Broker, reason: str = SHUTDOWN) -> None:
+        """Serve another broker from now on; the clients of the one before are told 320 and dropped.
+
+        Raises:
+            RuntimeError: the broker is served already.
+
+        """
+        with self.lock:
+            self._server.serve_instead(broker, reason)
+            self._unshare()
+            self._unshare = share(broker, self.lock)
 
     def close(self) -> None:
         """Say goodbye to every client (320, as RabbitMQ does) and end the thread.
@@ -102,7 +120,8 @@ def serve_in_thread(
         ending.callback(end_loop)
         ending.callback(lambda: wait_for(server.stop()))
         wait_for(start())
-        ending.callback(share(broker, lock))
+        running._unshare = share(broker, lock)
+        ending.callback(lambda: running._unshare())
         running._ending = ending.pop_all()
     return running
 

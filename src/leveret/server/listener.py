@@ -79,6 +79,8 @@ class Server:
         self.lock = lock or contextlib.nullcontext()
         self.loop: asyncio.AbstractEventLoop
         self.alarm = self._alarm()
+        #: Called, with the lock held, when input was worked off, output was written, a client is gone.
+        self.watch: Callable[[], object] | None = None
         #: Where it listens, as URLs in the order of `start`.
         self.urls: list[str] = []
         self._shared = lock is not None
@@ -237,6 +239,34 @@ class Server:
             return await self.loop.create_unix_server(client, **arguments)
         return await self.loop.create_server(client, **arguments)
 
+    # -- for whoever holds the lock
+
+    @property
+    def clients(self) -> list[ClientTransport]:
+        """The clients connected now, in the order in which they came."""
+        return list(self._clients.values())
+
+    def serve_instead(self, broker: Broker, reason: str = SHUTDOWN) -> None:
+        """Serve another broker from now on; the clients of the one before are told 320 and dropped.
+
+        Raises:
+            RuntimeError: the broker is served already.
+
+        """
+        if broker.timers.on_earlier is not None:
+            raise RuntimeError("the broker is served already")
+        clients = self.clients
+        for client in clients:
+            client.connection.close(ConnectionForced(reason))
+        self.broker.timers.on_earlier = None
+        put_outbox(self.broker, deque())
+        self.broker = broker
+        broker.timers.on_earlier = self._earlier
+        put_outbox(broker, LoopOutbox(self.soon, self.lock))
+        self._earlier()
+        for client in clients:  # behind the turn that writes what was said
+            self.soon(client.abort)
+
     # -- what its clients' transports tell
 
     def refusal(self, address: str) -> str:
@@ -280,6 +310,8 @@ class Server:
         tell(level, "client gone", peer=client.peer, user=connection.user or None, reason=reason)
         if not self._clients:
             self._all_gone.set()
+        if self.watch is not None:
+            self.watch()
 
     def has_output(self, connection: ServerConnection) -> None:
         """Take note that a connection has something to write at the end of the turn."""
@@ -293,6 +325,8 @@ class Server:
         self._unmeasured += size
         if self._unmeasured > MEASURE_EVERY:
             self._measure()
+        if self.watch is not None:
+            self.watch()
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have a call made in the next turn of the loop, from whichever thread."""
@@ -317,6 +351,8 @@ class Server:
                 client = self._clients.get(connection)
                 if client is not None:
                     client.flush()
+            if self.watch is not None:
+                self.watch()
 
     # -- time
 

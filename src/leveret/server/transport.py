@@ -54,6 +54,11 @@ class ClientTransport(asyncio.Protocol):
         self._received_before = 0
         self._silent = 0
 
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport, while the client is there."""
+        return self._transport
+
     # -- what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
