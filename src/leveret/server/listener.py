@@ -79,7 +79,7 @@ class Server:
         self.lock = lock or contextlib.nullcontext()
         self.loop: asyncio.AbstractEventLoop
         self.alarm = self._alarm()
-        #: Called, with the lock held, when input was worked off, output was written, a client is gone.
+        #: Called, with the lock held, when input was worked off, output written, or a client gone.
         self.watch: Callable[[], object] | None = None
         #: Where it listens, as URLs in the order of `start`.
         self.urls: list[str] = []

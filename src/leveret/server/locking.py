@@ -12,13 +12,14 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leveret.engine.callbacks import Callbacks
-from leveret.engine.channel import Channel
 from leveret.engine.connection import Connection
 from leveret.engine.requests import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+    from leveret.engine.channel import Channel
 
     from leveret.engine.broker import Broker
     from leveret.engine.ports import ChannelListener
@@ -39,10 +40,13 @@ def share(broker: Broker, lock: AbstractContextManager[object]) -> Callable[[], 
     the lock itself.
     """
     plain = type(broker)
+    # plain class of channel -> its locked one
+    locked_channels: dict[type[Channel], type[Channel]] = {}
 
-    @functools.cache
     def locked_channel(channel_type: type[Channel]) -> type[Channel]:
-        return _locked(channel_type, lock)
+        if channel_type not in locked_channels:
+            locked_channels[channel_type] = _locked(channel_type, lock)
+        return locked_channels[channel_type]
 
     locked_connection = _locked(Connection, lock)
     locked_requests = _locked(Requests, lock)
