@@ -13,6 +13,7 @@ from amqp_clients import TIMEOUT_S, eventually, published
 import leveret
 from leveret import Properties
 from leveret.engine import Channel
+from leveret.server import ServerLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +184,7 @@ def test_requests_made_in_the_program_are_answered_by_a_client(
 def test_closing_tells_clients_why_and_leaves_the_broker_whole(
     broker: Any, serve: Any, connect: Any
 ) -> None:
-    server = serve()
+    server = serve(limits=ServerLimits(stop_grace_s=0.1))  # pika looks up only when told to
     connection = connect(server)
     connection.channel().queue_declare("q")
     server.close()
