@@ -55,7 +55,10 @@ def _check_publish(lint: HostLint, expected: Expectation) -> None:
     view, exchange = lint.view, expected.exchange or ""
     key, headers = expected.routing_key, expected.headers
     reached, refusal = view.routes.published(exchange, key, headers)
-    what = f"a message to {_exchange(exchange)} with key {quoted(key)}"
+    what = f"a message to {_exchange(exchange)}"
+    declared = view.exchanges.get(exchange)
+    if key or (declared is not None and declared.type in ("direct", "topic")):
+        what += f" with key {quoted(key)}"
     if refusal:
         message = f"RabbitMQ refuses {what}: {refusal}"
         lint.report(EXPECTATION, expected, message, _REMEDY)

@@ -254,7 +254,7 @@ class HostBuilder:
                 self.queue_nodes[queue] = node
                 layers = [evolve(e, dead_letter=None) for e in shared]
                 if entry.lint:
-                    layers.append(QueueEntry(node=node, lint=entry.lint))
+                    layers.append(QueueEntry(node=node, nodes=entry.nodes, lint=entry.lint))
                 self._declare_queue(queue, node, layers)
             self.dead_letter_pairs.append((exchange, queue, node))
 

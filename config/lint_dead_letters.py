@@ -169,6 +169,8 @@ def _keys_into(view: HostView, queue: str) -> list[TopicPattern] | None:
         source = view.exchanges.get(binding.source)
         if source is None or source.type not in ("direct", "topic"):
             return None
+        if source.internal:
+            continue  # nobody publishes to it: what comes over it has been elsewhere before
         topic = source.type == "topic"
         written = binding.routing_key
         patterns.append(topic_pattern(written) if topic else _literal(written))
@@ -280,7 +282,7 @@ def _no_limit(lint: HostLint) -> None:
                 "L06",
                 queue,
                 f"rejected messages pile up in queue {quoted(name)}: nothing limits it",
-                "Give it a 'max_length', 'max_bytes' or 'ttl', by a policy if it may change.",
+                "Limit it by a policy, or declare it with a 'max_length', 'max_bytes' or 'ttl'.",
             )
 
 

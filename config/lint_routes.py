@@ -126,11 +126,13 @@ def _covered(lint: HostLint) -> None:
         if exchange is None:
             continue
         for binding, cover in covered_bindings(bindings, exchange.type):
-            what = "the same as" if _says_the_same(binding, cover, exchange) else "covered by"
+            what = (
+                "says the same as" if _says_the_same(binding, cover, exchange) else "is covered by"
+            )
             lint.report_binding(
                 "L03",
                 binding,
-                f"the binding {_text(binding)} is {what} {_text(cover)}{_place(binding, cover)}",
+                f"the binding {_text(binding)} {what} {_text(cover)}{_place(binding, cover)}",
                 "Remove it: what it takes arrives without it.",
             )
 

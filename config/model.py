@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
-from leveret.config.diff import Difference
-from leveret.config.draw import Format
 from leveret.config.findings import Finding
 from leveret.config.source import Source
 from leveret.errors import Position
-from leveret.exchanges import RouteTrace
 from leveret.properties import FieldValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leveret.config.diff import Difference
+    from leveret.config.draw import Format
+    from leveret.exchanges import RouteTrace
 
 __all__ = [
     "COMPATIBILITIES",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,7 @@ from leveret.cli.waiting import Waiting
 from leveret.config.model import COMPATIBILITIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from leveret.config import Topology
@@ -75,11 +78,26 @@ def _check(
 ) -> tuple[Topology | None, list[Finding]]:
     from leveret.config.loader import check_file
 
-    with Waiting(f"checking {printable(file.name)}") as waiting:
+    with Waiting(f"checking {printable(file.name)}") as waiting, _without_collector():
         try:
             return check_file(file, profile, notes=with_notes, on_progress=waiting.tell)
         except OSError as error:
             raise CannotRead(str(file), error) from error
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let the garbage collector rest: it would go over a large file's nodes again and again.
+
+    That is a third of the time for 20,000 bindings, and there is hardly any garbage.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _show_text(file: Path, topology: Topology | None, findings: list[Finding]) -> None:
