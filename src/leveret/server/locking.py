@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from leveret.engine.channel import Channel
-
     from leveret.engine.broker import Broker
+    from leveret.engine.channel import Channel
     from leveret.engine.ports import ChannelListener
 
 __all__ = ["share"]
