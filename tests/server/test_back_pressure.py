@@ -210,14 +210,14 @@ def test_a_stopped_publisher_hears_that_the_server_ends(
 def test_dear_input_of_one_client_is_worked_off_in_turns(
     broker: Any, serve: Any, raw: Connect
 ) -> None:
-    """Each publish goes to 500 queues; a thousand of them are far more than one turn."""
+    """Each publish goes to 500 queues; two thousand of them are far more than one turn."""
     server = serve(limits=ServerLimits(turn_s=0.002))
     greedy, other = raw(server).log_in(), raw(server).log_in()
     broker.exchange_declare("all", "fanout")
     for number in range(500):
         broker.queue_declare(f"q{number}", arguments={"x-max-length": 1})
         broker.queue_bind(f"q{number}", "all")
-    burst = published("", b"x", "all") * 1000
+    burst = published("", b"x", "all") * 2000
     greedy.send(burst)
     counts = []
     transport = _clients(server)[0]
@@ -227,11 +227,11 @@ def test_dear_input_of_one_client_is_worked_off_in_turns(
         with server.lock:
             counts.append(published_of["all"])
             behind = transport.connection.behind
-        if counts[-1] == 1000:
+        if counts[-1] == 2000:
             break
     assert not behind
     # the other was answered again and again in between
-    assert len({count for count in counts if 0 < count < 1000}) > 5
+    assert len({count for count in counts if 0 < count < 2000}) > 5
 
 
 def test_what_is_put_off_is_not_lost_when_the_client_goes(
