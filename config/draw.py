@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from leveret.config.model import Topology
     from leveret.exchanges import RouteTrace
 
-__all__ = ["FORMATS", "Format", "draw"]
+__all__ = ["FORMATS", "Format", "draw", "draw_difference", "format_of"]
 
 Format: TypeAlias = Literal["mermaid", "dot", "svg", "png"]
 #: Format -> the ends of the names of its files.
@@ -51,6 +51,29 @@ def draw(
         drawing = grouped(drawing)
     check_size(drawing, is_grouped=group)
     return _render(drawing, format)
+
+
+def draw_difference(wanted: Topology, present: Topology, format: Format) -> str | bytes:  # noqa: A002
+    """Return a picture of what makes `present` into `wanted`: text, or bytes for PNG.
+
+    Raises:
+        TooLargeToDrawError: more changes than anybody could read in a picture.
+        ModuleNotFoundError: SVG or PNG is asked for and the extra `draw` is not installed.
+
+    """
+    from leveret.config.draw_diff import difference_drawing
+
+    drawing = difference_drawing(wanted, present)
+    check_size(drawing)
+    return _render(drawing, format)
+
+
+def format_of(name: str) -> Format | None:
+    """Return the format that the name of a file says by its end; None if it says none."""
+    for format_, endings in FORMATS.items():
+        if name.lower().endswith(endings):
+            return format_
+    return None
 
 
 def _render(drawing: Drawing, format: Format) -> str | bytes:  # noqa: A002

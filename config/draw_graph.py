@@ -19,13 +19,25 @@ from leveret.config.quantities import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leveret.config.diff import Action
     from leveret.config.findings import Finding
     from leveret.config.model import BindingDeclaration, Policy, QueueDeclaration, Topology
     from leveret.config.model import VirtualHost as Host
     from leveret.errors import Position
     from leveret.exchanges import RouteTrace
 
-__all__ = ["Arrow", "Box", "BoxId", "Drawing", "HostDrawing", "drawing_of", "printable"]
+__all__ = [
+    "Arrow",
+    "Box",
+    "BoxId",
+    "Drawing",
+    "HostDrawing",
+    "Kind",
+    "binding_label",
+    "drawing_of",
+    "label_of",
+    "printable",
+]
 
 Kind = Literal["exchange", "queue"]
 #: Kind and name.
@@ -53,6 +65,8 @@ class Box:
     lit: bool | None = None
     #: How many objects it stands for.
     members: int = 1
+    #: What is done to it, where a difference is drawn; None for nothing.
+    action: Action | None = None
 
     @property
     def id(self) -> BoxId:
@@ -74,6 +88,8 @@ class Arrow:
     members: int = 1
     #: What the checker warns of, a line each.
     warnings: list[str] = field(factory=list)
+    #: What is done to its bindings, where a difference is drawn; None for nothing.
+    action: Action | None = None
 
 
 @define(eq=False)
@@ -93,6 +109,8 @@ class Drawing:
     hosts: list[HostDrawing]
     #: The route that is shown, in words; "" if none is.
     route: str = ""
+    #: Whether it shows what is done to what is there.
+    difference: bool = False
 
     @property
     def boxes(self) -> int:
@@ -205,7 +223,7 @@ class _Sketch:
                 pairs[source, target].append(binding)
         for (source, target), bindings in pairs.items():
             type_ = self.drawn.boxes[source].subtitle
-            label = _keys([_label(binding, type_) for binding in bindings])
+            label = label_of([binding_label(binding, type_) for binding in bindings])
             marks = [
                 mark
                 for binding in bindings
@@ -307,7 +325,7 @@ def _settings(queue: QueueDeclaration) -> str:
     return " · ".join(words)
 
 
-def _label(binding: BindingDeclaration, type_: str) -> str:
+def binding_label(binding: BindingDeclaration, type_: str) -> str:
     """Return what a binding asks for, in a few words; "" for everything."""
     if type_ == "headers":
         wanted = ", ".join(
@@ -324,7 +342,8 @@ def _label(binding: BindingDeclaration, type_: str) -> str:
     return printable(binding.routing_key) if binding.routing_key else '""'
 
 
-def _keys(labels: list[str]) -> list[str]:
+def label_of(labels: list[str]) -> list[str]:
+    """Return the lines on an arrow; more than a few are counted."""
     shown = [label for label in dict.fromkeys(labels) if label]
     if len(shown) > _MAX_KEYS:
         return [*shown[: _MAX_KEYS - 1], f"and {len(shown) - _MAX_KEYS + 1:,} more"]

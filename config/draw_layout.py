@@ -172,6 +172,8 @@ def _legend(drawing: Drawing) -> str:
         arrow.warnings for host in drawing.hosts for arrow in host.arrows
     )
     words = []
+    if drawing.difference:
+        return "Green: to create. Orange: to recreate. Yellow: bound anew. Red: extra. Grey: stays."
     if drawing.route:
         words.append("Green: the way of the message.")
     elif not all(box.reached for box in boxes):

@@ -14,7 +14,15 @@ from leveret.config.draw_graph import Arrow, Box, BoxId, Drawing, HostDrawing, K
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_ARROWS", "MAX_BOXES", "TooLargeToDrawError", "check_size", "grouped", "only"]
+__all__ = [
+    "MAX_ARROWS",
+    "MAX_BOXES",
+    "TooLargeToDrawError",
+    "check_size",
+    "grouped",
+    "is_too_large",
+    "only",
+]
 
 #: Beyond these nobody finds anything in a picture; Mermaid stops at 500 arrows too.
 MAX_BOXES = 250
@@ -27,6 +35,11 @@ class TooLargeToDrawError(ValueError):
     """A topology has more objects than a picture can show; the text says what to draw instead."""
 
 
+def is_too_large(drawing: Drawing) -> bool:
+    """Tell whether there is more in a picture than anybody could read."""
+    return drawing.boxes > MAX_BOXES or drawing.arrows > MAX_ARROWS
+
+
 def check_size(drawing: Drawing, *, is_grouped: bool = False) -> None:
     """Let a picture pass that can be read.
 
@@ -34,11 +47,16 @@ def check_size(drawing: Drawing, *, is_grouped: bool = False) -> None:
         TooLargeToDrawError: there is too much in it.
 
     """
-    if drawing.boxes <= MAX_BOXES and drawing.arrows <= MAX_ARROWS:
+    if not is_too_large(drawing):
         return
     bindings = sum(
         arrow.members for host in drawing.hosts for arrow in host.arrows if arrow.kind == "binding"
     )
+    if drawing.difference:
+        raise TooLargeToDrawError(
+            f"{_objects(drawing):,} exchanges and queues that change are no picture that anybody"
+            " could read. Read the difference as text."
+        )
     busiest = sorted(_degrees(drawing).items(), key=lambda item: (-item[1], item[0]))[:3]
     names = ", ".join(f"'{name}' ({number:,})" for name, number in busiest)
     instead = "a part of it with --only NAME, such as --only '" + (busiest[0][0] if busiest else "")

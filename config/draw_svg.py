@@ -29,6 +29,14 @@ _COLOURS = {
 _UNREACHED = ("#f1f1f1", "#b3b3b3", "#8a8a8a")
 _DIM = ("#fafafa", "#d6d6d6", "#b0b0b0")
 _LIT = ("#d9f2e1", "#1f7a4d", "#0d3d26")
+# what is done -> fill, line, text
+_ACTIONS = {
+    "create": ("#d9f2e1", "#1f7a4d", "#0d3d26"),
+    "update": ("#e3effa", "#2f6ea5", "#173a57"),
+    "recreate": ("#fde6d3", "#c05621", "#6b2e10"),
+    "replace": ("#fbf3cf", "#a97f08", "#5c4503"),
+    "extra": ("#fbe2e2", "#c53030", "#742020"),
+}
 _WARNING = "#c53030"
 # kind of arrow -> line
 _LINES = {"binding": "#54606b", "alternate": "#2f6ea5", "dead-letter": "#8a5a00"}
@@ -71,11 +79,14 @@ def _document(picture: Picture) -> Iterator[str]:
     )
     yield f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
     if picture.title:
-        yield _text(24, 30, picture.title, NAME_SIZE, _LIT[2], anchor="start", weight=500)
+        title = printable(picture.title, 300)
+        yield _text(24, 30, title, NAME_SIZE, "#2b3640", anchor="start", weight=500)
     for frame in picture.frames:
         yield from _frame(frame)
     # What is lit is drawn last, over what is not.
-    for placed in sorted(picture.arrows, key=lambda placed: bool(placed.arrow.lit)):
+    for placed in sorted(
+        picture.arrows, key=lambda placed: bool(placed.arrow.lit or placed.arrow.action)
+    ):
         yield from _arrow(placed)
     for placed in picture.arrows:
         yield from _label(placed)
@@ -99,7 +110,9 @@ def _frame(frame: Frame) -> Iterator[str]:
 def _box(placed: PlacedBox) -> Iterator[str]:
     box = placed.box
     fill, line, ink = _COLOURS[box.kind]
-    if box.lit is not None:
+    if box.action is not None:
+        fill, line, ink = _ACTIONS[box.action]
+    elif box.lit is not None:
         fill, line, ink = _LIT if box.lit else _DIM
     elif not box.reached:
         fill, line, ink = _UNREACHED
@@ -143,6 +156,8 @@ def _warning(x: float, y: float) -> str:
 
 def _arrow_colour(placed: PlacedArrow) -> str:
     arrow = placed.arrow
+    if arrow.action is not None:
+        return _ACTIONS[arrow.action][1]
     if arrow.lit is not None:
         return _LIT[1] if arrow.lit else _DIM[1]
     if arrow.warnings:

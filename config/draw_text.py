@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from leveret.config.draw_graph import printable
@@ -19,8 +20,21 @@ _MERMAID_CLASSES = (
     "classDef unreached fill:#eeeeee,stroke:#aaaaaa,color:#777777",
     "classDef warned stroke:#c53030,stroke-width:2px",
     "classDef lit fill:#d9f2e1,stroke:#1f7a4d,stroke-width:3px,color:#0d3d26",
+    "classDef create fill:#d9f2e1,stroke:#1f7a4d,color:#0d3d26",
+    "classDef recreate fill:#fde6d3,stroke:#c05621,color:#6b2e10",
+    "classDef extra fill:#fbe2e2,stroke:#c53030,color:#742020,stroke-dasharray:4",
     "classDef dim fill:#fafafa,stroke:#cccccc,color:#999999",
 )
+
+
+_LIT_LINE, _DIM_LINE = "stroke:#1f7a4d,stroke-width:3px", "stroke:#cccccc"
+_ACTION_LINES = {
+    "create": "#1f7a4d",
+    "update": "#2f6ea5",
+    "recreate": "#c05621",
+    "replace": "#a97f08",
+    "extra": "#c53030",
+}
 
 
 def mermaid(drawing: Drawing) -> str:
@@ -31,8 +45,7 @@ def mermaid(drawing: Drawing) -> str:
     lines = ["flowchart LR"]
     if drawing.route:
         lines.append(f"    %% {_comment(drawing.route)}")
-    lit_arrows: list[int] = []
-    dim_arrows: list[int] = []
+    styled: defaultdict[str, list[int]] = defaultdict(list)  # style -> arrows
     number = 0
     for place, host in enumerate(drawing.hosts):
         ids = _ids(host, place)
@@ -45,8 +58,10 @@ def mermaid(drawing: Drawing) -> str:
             lines.append(f"{pad}{ids[box.id]}{_mermaid_box(box)}:::{_mermaid_class(box)}")
         for arrow in host.arrows:
             lines.append(f"{pad}{ids[arrow.source]} {_mermaid_arrow(arrow)} {ids[arrow.target]}")
-            if arrow.lit is not None:
-                (lit_arrows if arrow.lit else dim_arrows).append(number)
+            if arrow.action is not None:
+                styled[f"stroke:{_ACTION_LINES[arrow.action]},stroke-width:2px"].append(number)
+            elif arrow.lit is not None:
+                styled[_LIT_LINE if arrow.lit else _DIM_LINE].append(number)
             number += 1
         if grouped:
             lines.append("    end")
@@ -54,12 +69,8 @@ def mermaid(drawing: Drawing) -> str:
         if warned:
             lines.append(f"    class {','.join(warned)} warned")
     lines.extend(f"    {line}" for line in _MERMAID_CLASSES)
-    for arrows, style in (
-        (lit_arrows, "stroke:#1f7a4d,stroke-width:3px"),
-        (dim_arrows, "stroke:#cccccc"),
-    ):
-        if arrows:
-            lines.append(f"    linkStyle {','.join(map(str, arrows))} {style}")
+    for style, arrows in styled.items():
+        lines.append(f"    linkStyle {','.join(map(str, arrows))} {style}")
     return "\n".join(lines) + "\n"
 
 
@@ -78,6 +89,8 @@ def _mermaid_box(box: Box) -> str:
 
 
 def _mermaid_class(box: Box) -> str:
+    if box.action is not None:
+        return box.action
     if box.lit is not None:
         return "lit" if box.lit else "dim"
     return box.kind if box.reached else "unreached"
@@ -134,8 +147,11 @@ def _dot_box(box: Box) -> str:
     font = "#222222"
     if not box.reached or box.lit is False:
         fill, line, font = "#eeeeee", "#aaaaaa", "#888888"
-    if box.lit:
+    if box.lit or box.action == "create":
         fill, line = "#d9f2e1", "#1f7a4d"
+    elif box.action is not None:
+        fill = "#fde6d3" if box.action == "recreate" else "#fbe2e2"
+        line = _ACTION_LINES[box.action]
     width = 3 if box.lit else 1
     if box.warnings and box.lit is None:
         line, width = "#c53030", 2
@@ -151,6 +167,8 @@ def _dot_box(box: Box) -> str:
 def _dot_arrow(arrow: Arrow) -> str:
     colour = "#444444" if arrow.reached and arrow.lit is not False else "#bbbbbb"
     style = "solid" if arrow.kind == "binding" else "dashed"
+    if arrow.action is not None:
+        colour = _ACTION_LINES[arrow.action]
     if arrow.lit:
         colour = "#1f7a4d"
     width = 3 if arrow.lit else 1

@@ -55,3 +55,18 @@ def test_a_file_with_faults_is_status_2(invoke: Invoke, folder: Path) -> None:
 
 def test_a_file_that_is_not_there_is_status_2(invoke: Invoke) -> None:
     assert invoke("diff", "shop.yaml", "missing.yaml").exit_code == 2
+
+
+def test_the_difference_is_drawn_too(invoke: Invoke, folder: Path) -> None:
+    (folder / "old.yaml").write_text("queues: [billing]\n")
+    (folder / "new.yaml").write_text("queues: [billing, shipping]\n")
+    result = invoke("diff", "new.yaml", "old.yaml", "--draw", "picture.svg")
+    assert result.exit_code == 1
+    assert "  + create queue shipping\n" in result.stdout
+    assert "shipping" in (folder / "picture.svg").read_text(encoding="utf-8")
+
+
+def test_a_picture_in_no_known_format_is_status_2(invoke: Invoke) -> None:
+    result = invoke("diff", "shop.yaml", "shop.yaml", "--draw", "picture.jpg")
+    assert result.exit_code == 2
+    assert "'picture.jpg' ends in no known format" in result.stderr

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from leveret.cli.output import load_or_exit
-from leveret.cli.screen import show, show_json
+from leveret.cli.output import load_or_exit, write_output
+from leveret.cli.screen import show, show_error, show_json
 from leveret.cli.topologies import TOPOLOGY_FILE
+from leveret.config.draw import draw_difference, format_of
+from leveret.config.draw_parts import TooLargeToDrawError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.text import Text
+
+    from leveret.config import Topology
+    from leveret.config.draw import Format
 
 __all__ = ["diff"]
 
@@ -26,22 +30,54 @@ _STYLES = {"+": "green", "~": "cyan", "!": "bold red", "±": "yellow", "-": "mag
 @click.argument("wanted", metavar="A", type=TOPOLOGY_FILE)
 @click.argument("present", metavar="B", type=TOPOLOGY_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
+@click.option(
+    "--draw",
+    "picture",
+    metavar="PICTURE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Draw it too, into a file that ends in .mmd, .dot, .svg or .png.",
+)
 @click.pass_context
-def diff(context: click.Context, wanted: Path, present: Path, as_json: bool) -> None:
+def diff(
+    context: click.Context, wanted: Path, present: Path, as_json: bool, picture: Path | None
+) -> None:
     """Show what it takes to make B, which is there, into A, which is wanted.
 
     Each of them is a topology file or RabbitMQ's definitions.
 
     Exit status: 0 when there is no difference, 1 when there is one, 2 when a file is no good.
     """
-    difference = load_or_exit(wanted, status=2).diff(load_or_exit(present, status=2))
+    format_ = None if picture is None else format_of(picture.name)
+    if picture is not None and format_ is None:
+        raise click.BadParameter(f"'{picture}' ends in no known format", param_hint="--draw")
+    sides = load_or_exit(wanted, status=2), load_or_exit(present, status=2)
+    difference = sides[0].diff(sides[1])
     if as_json:
         show_json(difference.to_dict())
     elif sys.stdout.isatty():
         show(_coloured(str(difference)))
     else:
         click.echo(str(difference))
+    if format_ is not None:
+        _draw(context, sides, format_, picture)
     context.exit(1 if difference else 0)
+
+
+def _draw(
+    context: click.Context,
+    sides: tuple[Topology, Topology],
+    format_: Format,
+    picture: Path | None,
+) -> None:
+    try:
+        write_output(draw_difference(*sides, format_), picture)
+    except TooLargeToDrawError as error:
+        show_error(str(error))
+    except ModuleNotFoundError as error:
+        show_error(
+            f"{format_} needs {error.name}", "Install leveret with its extra: leveret[draw]."
+        )
+        context.exit(2)
 
 
 def _coloured(text: str) -> Text:

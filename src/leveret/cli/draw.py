@@ -10,7 +10,7 @@ import click
 from leveret.cli.output import OUTPUT, load_or_exit, write_output
 from leveret.cli.screen import show_error
 from leveret.cli.topologies import TOPOLOGY_FILE
-from leveret.config.draw import FORMATS, Format
+from leveret.config.draw import FORMATS, Format, format_of
 from leveret.config.draw_parts import TooLargeToDrawError
 from leveret.errors import AMQPError, TopologyError
 
@@ -86,9 +86,8 @@ def draw(
 def _format_of(output: Path | None) -> Format:
     if output is None:
         return "mermaid"
-    for format_, endings in FORMATS.items():
-        if output.suffix.lower() in endings:
-            return format_
+    if (format_ := format_of(output.name)) is not None:
+        return format_
     known = ", ".join(ending for endings in FORMATS.values() for ending in endings)
     raise click.UsageError(f"which format is '{output}'? Name it with --format, or end in {known}")
 
