@@ -21,7 +21,7 @@ from leveret.wire.fields import (
 )
 from leveret.wire.texts import as_octets
 
-__all__ = ["MethodCall", "MethodSpec", "cannot_decode", "decode_method", "encode_method", "spec"]
+__all__ = ["METHODS", "MethodCall", "MethodSpec", "cannot_decode", "decode_method", "encode_method"]
 
 _U16, _U32, _U64 = Struct(">H"), Struct(">I"), Struct(">Q")
 
@@ -195,8 +195,9 @@ def _specs() -> dict[str, MethodSpec]:
     }
 
 
-_BY_NAME = _specs()
-_BY_ID = {(s.class_id, s.method_id): s for s in _BY_NAME.values()}
+#: Name -> method.
+METHODS = _specs()
+_BY_ID = {(s.class_id, s.method_id): s for s in METHODS.values()}
 
 
 @define
@@ -216,11 +217,6 @@ class MethodCall:
             return self.values[name]
         except KeyError:
             raise AttributeError(name) from None
-
-
-def spec(name: str) -> MethodSpec:
-    """Return the specification of a method by its name."""
-    return _BY_NAME[name]
 
 
 def decode_method(payload: bytes) -> MethodCall:
@@ -285,7 +281,7 @@ def _decode_fields(method: MethodSpec, data: bytes) -> dict[str, Any]:
 
 def encode_method(name: str, **values: Any) -> bytes:
     """Return the payload of a method frame; fields not given are empty, zero or False."""
-    method = _BY_NAME[name]
+    method = METHODS[name]
     parts = [_U16.pack(method.class_id), _U16.pack(method.method_id)]
     bits = shift = 0
     for field, kind in method.fields:
