@@ -48,7 +48,8 @@ def loads_any(
         TopologyError: the text has faults: `faults` has all of them.
 
     """
-    from leveret.config.definitions_in import parse_definitions, read_definitions
+    from leveret.config.definitions_in import read_definitions
+    from leveret.config.definitions_parse import parse_definitions
 
     if len(data) <= MAX_FILE_BYTES and _may_be_definitions(data):
         try:

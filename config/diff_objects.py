@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +15,11 @@ from leveret.config.definitions import (
     Identity,
     Object,
     canonical_json,
-    default_of,
     objects_by_identity,
 )
 from leveret.config.definitions_out import to_definitions
-from leveret.config.diff import Action, Aspect, Change
+from leveret.config.diff import Action, Change
+from leveret.config.diff_aspects import argument_aspects, field_aspects, user_aspects
 from leveret.config.diff_policies import Policies
 from leveret.config.model import DefinitionsRest
 from leveret.config.names import PREDECLARED_EXCHANGES
@@ -40,12 +37,6 @@ _OWN_PARAMETERS = ("internal", "cluster_name")
 
 _QUEUE_FLAGS = ("durable", "auto_delete")
 _EXCHANGE_FLAGS = ("type", "durable", "auto_delete", "internal")
-
-_HASHES = {
-    "rabbit_password_hashing_sha256": "sha256",
-    "rabbit_password_hashing_sha512": "sha512",
-    "rabbit_password_hashing_md5": "md5",
-}
 
 _IN_PLACE = "RabbitMQ changes it in place"
 _FIXED = "RabbitMQ never changes what was declared"
@@ -122,7 +113,7 @@ class _Comparison:
         for (name,), item in wanted.items():
             if name in self.new_hosts:
                 yield Change("create", "virtual host", None, name)
-            elif aspects := _aspects(item, present[name,], item.keys() - {"name"}):
+            elif aspects := field_aspects(item, present[name,], item.keys() - {"name"}):
                 yield Change("update", "virtual host", None, name, aspects, _IN_PLACE)
         for name in sorted(self.extra_hosts):
             costs = ("everything in it, with the messages of its queues",)
@@ -136,7 +127,7 @@ class _Comparison:
             if identity not in present:
                 yield Change("create", "user", None, name, position=place)
                 continue
-            aspects = _user_aspects(self._password(name), item, present[identity])
+            aspects = user_aspects(self._password(name), item, present[identity])
             if aspects:
                 yield Change("update", "user", None, name, aspects, _IN_PLACE, position=place)
         for identity, item in present.items():
@@ -163,7 +154,7 @@ class _Comparison:
             position = self._policy_position(section, item)
             if before is None:
                 yield Change("create", written, host, name, position=position)
-            elif aspects := _aspects(item, before, item.keys() - set(key), section):
+            elif aspects := field_aspects(item, before, item.keys() - set(key), section):
                 costs = self._reach(section, item)
                 yield Change(
                     "update", written, host, name, aspects, _IN_PLACE, costs, position=position
@@ -224,8 +215,8 @@ class _Comparison:
     def _recreated(self, kind: str, item: Object, before: Object) -> Iterator[Change]:
         host, name = item.get("vhost", "/"), item["name"]
         flags = _QUEUE_FLAGS if kind == "queue" else _EXCHANGE_FLAGS
-        fixed = _aspects(item, before, flags, f"{kind}s")
-        arguments = _argument_aspects(kind, item, before)
+        fixed = field_aspects(item, before, flags, f"{kind}s")
+        arguments = argument_aspects(kind, item, before)
         if not fixed and not arguments:
             return
         bindings = self._binding_names(host, kind, name)
@@ -288,7 +279,7 @@ class _Comparison:
         aspects = (
             ()
             if before is None
-            else _aspects(item, before, ("routing_key", "arguments"), "bindings")
+            else field_aspects(item, before, ("routing_key", "arguments"), "bindings")
         )
         return Change(action, "binding", host, _binding_name(item), aspects)
 
@@ -313,73 +304,6 @@ def _paired(
         olds = [old for alike in by_value.values() for old in alike]
     yield from ((new, None) for new in news)
     yield from ((None, old) for old in olds)
-
-
-# --- one object against another --------------------------------------------------------
-
-
-def _aspects(
-    item: Object, before: Object, names: Any, section: str = "vhosts"
-) -> tuple[Aspect, ...]:
-    """Return in which of the named fields an object differs, each default filled in."""
-    found = []
-    for name in sorted(names):
-        wanted = item.get(name, default_of(section, name, item))
-        present = before.get(name, default_of(section, name, before))
-        if wanted != present or canonical_json(wanted) != canonical_json(present):
-            found.append(Aspect(name, wanted, present))
-    return tuple(found)
-
-
-def _argument_aspects(kind: str, item: Object, before: Object) -> tuple[Aspect, ...]:
-    wanted, present = _arguments(kind, item), _arguments(kind, before)
-    if wanted == present and canonical_json(wanted) == canonical_json(present):
-        return ()
-    return tuple(
-        Aspect(name, wanted.get(name), present.get(name))
-        for name in sorted(wanted.keys() | present.keys())
-        if canonical_json(wanted.get(name)) != canonical_json(present.get(name))
-    )
-
-
-def _arguments(kind: str, item: Object) -> dict[str, Any]:
-    arguments = item.get("arguments") or {}
-    if kind == "queue" and arguments.get("x-queue-type") == "classic":
-        return {name: value for name, value in arguments.items() if name != "x-queue-type"}
-    return dict(arguments)
-
-
-def _user_aspects(password: str | None, item: Object, before: Object) -> tuple[Aspect, ...]:
-    aspects = []
-    if not _same_password(password, item, before):
-        aspects.append(Aspect("password", "(another)", "(hidden)"))
-    tags, tags_before = _tags(item.get("tags")), _tags(before.get("tags"))
-    if tags != tags_before:
-        aspects.append(Aspect("tags", sorted(tags), sorted(tags_before)))
-    if item.get("limits") and item["limits"] != before.get("limits"):
-        aspects.append(Aspect("limits", item["limits"], before.get("limits")))
-    return tuple(aspects)
-
-
-def _tags(tags: Any) -> set[str]:
-    if isinstance(tags, str):
-        tags = filter(None, map(str.strip, tags.split(",")))
-    return set(tags or ())
-
-
-def _same_password(password: str | None, item: Object, before: Object) -> bool:
-    """Tell whether a user's password is the wanted one; a user without any asks for none."""
-    wanted, present = item.get("password_hash"), before.get("password_hash")
-    if wanted == present or not wanted:
-        return True
-    if password is None or not isinstance(present, str):
-        return False
-    algorithm = _HASHES.get(before.get("hashing_algorithm", ""), "md5")
-    try:
-        salted = base64.b64decode(present, validate=True)
-    except binascii.Error:
-        return False
-    return hashlib.new(algorithm, salted[:4] + password.encode()).digest() == salted[4:]
 
 
 # --- words --------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from leveret.config.definitions import (
     canonical_json,
     objects_by_identity,
 )
-from leveret.config.definitions_in import Reading, Reference, parse_definitions, read_definitions
+from leveret.config.definitions_in import Reading, Reference, read_definitions
 from leveret.config.definitions_out import to_definitions
+from leveret.config.definitions_parse import parse_definitions
 from leveret.config.definitions_yaml import YamlText, topology_yaml
 from leveret.config.loader import loads
 from leveret.config.source import quoted

@@ -12,7 +12,7 @@ from leveret.config import loads
 from leveret.config.definitions import SECTIONS, canonical_json, objects_by_identity
 from leveret.config.definitions_out import to_definitions
 from leveret.config.importing import import_definitions
-from leveret.config.yaml_text import scalar
+from leveret.config.yaml_text import flow, scalar
 
 #: Names with everything that YAML, bindings and variables could stumble over.
 NAMES = st.sampled_from(
@@ -169,6 +169,57 @@ def test_what_was_imported_is_imported_the_same_again(definitions: dict[str, Any
     first = to_definitions(import_definitions(json.dumps(definitions)).topology)
     second = to_definitions(import_definitions(json.dumps(first)).topology)
     assert meaning(first) == meaning(second)
+
+
+QUEUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "durable": st.booleans(),
+        "ttl": st.sampled_from(["1h", "90s", 1500]),
+        "max_length": st.integers(0, 99_999),
+        "max_bytes": st.sampled_from(["1KiB", "10MB", 77]),
+        "overflow": st.sampled_from(["drop-head", "reject-publish"]),
+        "dead_letter": st.just(True)
+        | st.fixed_dictionaries({"exchange": st.sampled_from(["", "one", "amq.topic"])}),
+        "single_active_consumer": st.booleans(),
+        "arguments": st.fixed_dictionaries({"x-queue-mode": st.just("lazy")}),
+    },
+)
+EXCHANGES = st.fixed_dictionaries(
+    {"type": st.sampled_from(["topic", "direct", "fanout"])},
+    optional={"internal": st.booleans(), "alternate": st.sampled_from(["one", "amq.fanout"])},
+)
+BINDINGS = st.lists(
+    st.tuples(st.sampled_from(["one", "two", "amq.topic"]), TEXTS, st.sampled_from(["q", "a b"])),
+    max_size=6,
+    unique=True,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.fixed_dictionaries({"one": EXCHANGES, "two": EXCHANGES}),
+    st.fixed_dictionaries({"q": QUEUES, "a b": QUEUES}),
+    BINDINGS,
+)
+def test_a_topology_comes_back_from_its_definitions(
+    exchanges: dict[str, Any], queues: dict[str, Any], bindings: list[tuple[str, str, str]]
+) -> None:
+    written = {
+        "exchanges": exchanges,
+        "queues": queues,
+        "bindings": [
+            {"source": source, "routing_key": key, "destination": queue}
+            for source, key, queue in bindings
+        ],
+    }
+    topology = loads(flow(written), environment={})
+    imported = import_definitions(json.dumps(topology.to_definitions()))
+    again = loads(imported.text, environment={})
+    assert imported.notes == ()
+    assert not again.diff(topology)
+    for name in ("exchanges", "queues"):
+        assert getattr(again.virtual_hosts["/"], name) == getattr(topology.virtual_hosts["/"], name)
 
 
 @settings(max_examples=100, deadline=None)
