@@ -27,7 +27,7 @@ __all__ = ["PatternSet", "covered_bindings", "shared_key", "topic_pattern", "unt
 
 #: Nodes visited for each pattern, on average. Patterns of many `#` could each lead through the
 #: whole trie; then the questions that are left stay open.
-MAX_VISITS = 200
+MAX_VISITS = 100
 
 
 def topic_pattern(key: str) -> TopicPattern:
@@ -45,6 +45,7 @@ class _Node:
 
     # word -> child; `*` and `#` are words like others here
     children: dict[str, _Node] = field(factory=dict)
+    is_hash: bool = False  # the word that leads here is `#`
     pattern: TopicPattern | None = None  # the pattern that ends here
 
 
@@ -60,7 +61,10 @@ class PatternSet:
         """Add a pattern."""
         node = self._root
         for word in pattern.words:
-            node = node.children.setdefault(word, _Node())
+            child = node.children.get(word)
+            if child is None:
+                child = node.children[word] = _Node(is_hash=word == "#")
+            node = child
         self._count += node.pattern is None
         node.pattern = pattern
 
@@ -79,21 +83,19 @@ class PatternSet:
         seen: set[tuple[int, int]] = set()
         work = [(self._root, 0)]
         while work and self.visits < MAX_VISITS * (self._count + 100):
+            self.visits += 1
             node, i = work.pop()
             if (id(node), i) in seen:
                 continue
             seen.add((id(node), i))
-            self.visits += 1
-            if node.pattern is not None and i == len(words):
+            if i == len(words) and node.pattern is not None:
                 yield node.pattern
+            if node.is_hash and i < len(words):
+                work.append((node, i + 1))  # the `#` takes in one word more
             for word in _coverers(words, i):
                 child = node.children.get(word)
-                if child is None:
-                    continue
-                if word == "#":  # it takes in none, one or more of the words that follow
-                    work.extend((child, j) for j in range(i, len(words) + 1))
-                else:
-                    work.append((child, i + 1))
+                if child is not None:
+                    work.append((child, i + (word != "#")))
 
 
 def _coverers(words: tuple[str, ...], i: int) -> tuple[str, ...]:

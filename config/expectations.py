@@ -34,6 +34,12 @@ _REMEDY = "Correct the topology, or what is expected of it."
 #: Queues that one message, copied at each step, is followed into.
 MAX_STOPS = 1_000
 
+#: Failures of one virtual host whose route is shown: the first ones tell the story.
+MAX_TRACES = 20
+
+#: Lines shown of a route.
+_MOST_LINES = 40
+
 #: Bindings compared to see whether two queues can ever get the same message.
 _MOST_COMPARISONS = 2_000
 
@@ -43,15 +49,17 @@ def run_expectations(lint: HostLint) -> None:
     if not lint.wants(EXPECTATION):
         return
     host = lint.view.host
+    failures = 0
     for expectation in lint.topology.expectations:
         if expectation.virtual_host == host.name:
             if expectation.expires_queue is not None:
                 _check_expiry(lint, expectation, expectation.expires_queue)
             else:
-                _check_publish(lint, expectation)
+                failures += _check_publish(lint, expectation, with_trace=failures < MAX_TRACES)
 
 
-def _check_publish(lint: HostLint, expected: Expectation) -> None:
+def _check_publish(lint: HostLint, expected: Expectation, *, with_trace: bool) -> bool:
+    """Report a published message that goes elsewhere; return whether it does."""
     view, exchange = lint.view, expected.exchange or ""
     key, headers = expected.routing_key, expected.headers
     reached, refusal = view.routes.published(exchange, key, headers)
@@ -68,8 +76,19 @@ def _check_publish(lint: HostLint, expected: Expectation) -> None:
             expected,
             f"{what} should reach {_queues(expected.reaches)}, but reaches {_queues(reached)}",
             _never_together(view, expected) or _REMEDY,
-            str(view.routes.explain(exchange, key, headers)),
+            _route(view, expected) if with_trace else "",
         )
+        return True
+    return bool(refusal)
+
+
+def _route(view: HostView, expected: Expectation) -> str:
+    trace = view.routes.explain(expected.exchange or "", expected.routing_key, expected.headers)
+    lines = str(trace).splitlines()
+    if len(lines) > _MOST_LINES:
+        hidden = len(lines) - _MOST_LINES
+        lines[_MOST_LINES - 1 : -1] = [f"… and {hidden + 1} more lines"]
+    return "\n".join(lines)
 
 
 def _never_together(view: HostView, expected: Expectation) -> str:

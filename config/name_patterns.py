@@ -26,7 +26,7 @@ MAX_STATES = 1500
 
 #: What all patterns of one check may cost together, about a second: a question to `re` counts one,
 #: a step of an automaton three. Thirty policies and 20,000 queues cost 600,000.
-MAX_STEPS = 3_000_000
+MAX_STEPS = 2_000_000
 
 _parser: Any = re._parser
 _REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
@@ -60,6 +60,11 @@ class NamePatterns:
     _patience: _Patience = field(factory=lambda: _Patience(MAX_STEPS))
     # text -> pattern
     _made: dict[str, NamePattern] = field(factory=dict)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no pattern gives an answer any more."""
+        return self._patience.steps <= 0
 
     def of(self, text: str) -> NamePattern:
         """Return the pattern of a text that `re` takes.

@@ -136,6 +136,8 @@ class HostView:
     def _best(self, policies: list[Policy], name: str) -> Policy | None:
         """Return the policy that applies: of those that match, that of the highest priority."""
         for policy in policies:
+            if self.patterns.exhausted:
+                return None
             if self.patterns.of(policy.pattern).matches(name):
                 return policy
         return None

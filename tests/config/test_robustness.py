@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leveret.config import Topology, loads
+from leveret.config.lint import lint
+from leveret.config.loader import attempt
 from leveret.errors import TopologyError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
-FILES = [file.read_bytes() for file in BROKEN]
+CHECKED = sorted((Path(__file__).parent / "checked").glob("*.yaml"))
+FILES = [file.read_bytes() for file in (*BROKEN, *CHECKED)]
 PIECES = [
     "exchanges:", "queues:", "bindings:", "virtual_hosts:", "defaults:", "policies:", "users:",
     "expect:", "requests:", "arguments:", "dead_letter:", "routing_key:", "match:", "publish:",
@@ -25,11 +32,17 @@ PIECES = [
 
 
 def outcome(data: str | bytes) -> Topology | TopologyError:
-    """Load, and check that a refusal is fit to be shown."""
-    try:
-        return loads(data, "t.yaml", environment={"A": "a"})
-    except TopologyError as error:
-        refusal = error
+    """Load, and check that a refusal is fit to be shown; check whatever can be told of it."""
+    topology, faults = attempt(data, "t.yaml", environment={"A": "a"})
+    if topology is not None:
+        found = lint(topology, "4.3", notes=True, is_whole=not faults)
+        assert all(finding.remedy and "\x1b" not in str(finding) for finding in found)
+        if not faults:
+            return topology
+    refusal = TopologyError(faults)
+    with pytest.raises(TopologyError) as caught:
+        loads(data, "t.yaml", environment={"A": "a"})
+    assert str(caught.value) == str(refusal)
     lines = (data if isinstance(data, str) else data.decode("utf-8", "replace")).splitlines()
     for fault in refusal.faults:
         assert fault.remedy
@@ -93,3 +106,63 @@ def test_a_hostile_megabyte_is_refused_within_a_second(data: str) -> None:
     assert isinstance(refusal, TopologyError)
     assert time.process_time() - began < 1.0
     assert len(str(refusal)) < 500_000
+
+
+def _lines(section: str, count: int, line: Callable[[int], str], rest: str = "") -> str:
+    return f"{section}:\n" + "".join(f"  {line(n)}\n" for n in range(count)) + rest
+
+
+TOPIC = "exchanges: {o: topic}\nqueues: [q]"
+ABSURD = {
+    "queues": _lines("queues", 100_000, lambda n: f"- q{n}"),
+    "dead letters": _lines("queues", 30_000, lambda n: f"q{n}: {{dead_letter: true}}"),
+    "bindings": _lines("bindings", 70_000, lambda n: f"- o[{n}] -> q", TOPIC),
+    "hashes": _lines("bindings", 9_000, lambda n: f"- o[{'#.' * 50}{n}] -> q", TOPIC),
+    "alternates": _lines(
+        "exchanges",
+        25_000,
+        lambda n: f"x{n}: {{type: fanout, alternate: x{n + 1}}}",
+        "  x25000: fanout",
+    ),
+    "ring": _lines(
+        "queues",
+        10_000,
+        lambda n: f"q{n}: {{ttl: 1s, dead_letter: {{exchange: '', routing_key: q{-~n % 10_000}}}}}",
+    ),
+    "slow patterns": _lines(
+        "policies",
+        9_000,
+        lambda n: f"p{n}: {{pattern: '(a|a)*(a|a)*{n}', definition: {{max-length: 1}}}}",
+        f"queues: [{'a' * 200}]",
+    ),
+    "policies": _lines(
+        "policies",
+        6_000,
+        lambda n: f"p{n}: {{pattern: x{n}, definition: {{max-length: 1}}}}",
+        _lines("queues", 40_000, lambda n: f"- q{n}"),
+    ),
+    "headers": _lines(
+        "bindings",
+        20_000,
+        lambda n: f"- {{source: h, destination: q, match: {{a{n}: 1}}}}",
+        "exchanges: {h: headers}\nqueues: [q]",
+    ),
+    "expectations": _lines(
+        "expect",
+        6_000,
+        lambda _: "- publish: {exchange: x}\n    reaches: []",
+        "exchanges: {x: fanout}\n"
+        + _lines("queues", 1000, lambda n: f"- q{n}")
+        + _lines("bindings", 1000, lambda n: f"- x -> q{n}"),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ABSURD.values(), ids=list(ABSURD))
+def test_an_absurd_megabyte_is_checked_within_seconds(text: str) -> None:
+    began = time.process_time()
+    topology, faults = attempt(text, "t.yaml", environment={})
+    assert topology is not None
+    assert faults == []
+    lint(topology)
+    assert time.process_time() - began < 15
