@@ -106,19 +106,16 @@ class Setup:
         try:
             # A large file takes seconds to read: clients need not wait.
             topology = await loop.run_in_executor(None, load, self.file)
-            declare(topology, broker)
         except OSError as error:
             tell(logging.ERROR, "topology not read", file=self.file, reason=error)
             return
         except TopologyError as error:
-            for fault in error.faults:
-                tell(
-                    logging.ERROR,
-                    "topology refused",
-                    position=fault.position,
-                    reason=fault.message,
-                    remedy=fault.remedy,
-                )
+            _tell_faults(error)
+            return
+        try:
+            declare(topology, broker)
+        except TopologyError as error:
+            _tell_faults(error)
         self._open_virtual_hosts(broker)
         hosts = broker.virtual_hosts.values()
         tell(
@@ -127,4 +124,15 @@ class Setup:
             file=self.file,
             queues=sum(len(host.queues) for host in hosts),
             exchanges=sum(len(host.exchanges) for host in hosts),
+        )
+
+
+def _tell_faults(error: TopologyError) -> None:
+    for fault in error.faults:
+        tell(
+            logging.ERROR,
+            "topology refused",
+            position=fault.position,
+            reason=fault.message,
+            remedy=fault.remedy,
         )
