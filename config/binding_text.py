@@ -148,7 +148,7 @@ def _parser() -> Lark:
 
 
 def _build(tokens: list[Token]) -> BindingText:
-    source = _word(tokens[0], 0)
+    source = _word(tokens[0], tokens[0].start_pos or 0)
     keys: list[Word] | None = None
     kind: DestinationType | None = None
     for token in tokens[1:-1]:

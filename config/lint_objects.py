@@ -151,7 +151,7 @@ def _odd_names(lint: HostLint) -> None:
     for binding in host.bindings:
         _report_odd(lint, "binding key", binding.routing_key, binding)
     if (fault := _oddity(host.name)) and host.position is not None:
-        lint.report("L14", host, f"virtual host {ascii(host.name)} {fault}", _REMEDY)
+        lint.report("L14", host, f"virtual host {host.name!a} {fault}", _REMEDY)
 
 
 _REMEDY = "Remove it: whoever types the name will miss it."
@@ -159,7 +159,7 @@ _REMEDY = "Remove it: whoever types the name will miss it."
 
 def _report_odd(lint: HostLint, kind: str, name: str, subject: Subject) -> None:
     if fault := _oddity(name):
-        lint.report("L14", subject, f"{kind} {ascii(name)} {fault}", _REMEDY)
+        lint.report("L14", subject, f"{kind} {name!a} {fault}", _REMEDY)
 
 
 def _oddity(name: str) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leveret.cli.check import PROFILES
 from leveret.cli.findings import sarif_log
 from leveret.cli.waiting import Waiting
 from leveret.config.findings import RULES
+from leveret.config.model import COMPATIBILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +88,10 @@ def test_a_later_version_may_refuse_what_this_one_takes(invoke: Invoke, folder: 
     assert "error: RabbitMQ 4.3 refuses a transient queue that is not exclusive" in result.stderr
     assert invoke("check", "w.yaml", "--profile", "3.13").exit_code == 0
     assert invoke("check", "w.yaml", "--profile", "5.0").exit_code == 2
+
+
+def test_every_version_that_can_be_emulated_is_a_profile() -> None:
+    assert PROFILES == COMPATIBILITIES
 
 
 def test_expectations_are_tried_and_failures_show_the_route(invoke: Invoke, folder: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_text_beyond_reason_is_refused_at_once() -> None:
     | st.text(st.sampled_from("ab[],-> \t\n'\""), max_size=16)
 )
 def test_the_short_way_for_common_bindings_says_what_the_grammar_says(text: str) -> None:
-    read = []
+    read: list[object] = []
     for way in (parse_binding, _parse):
         try:
             read.append(way(text))
