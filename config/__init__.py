@@ -2,7 +2,8 @@
 
 from leveret.config.anyfile import load_any
 from leveret.config.diff import Change, Difference
-from leveret.config.loader import load, loads
+from leveret.config.findings import Finding
+from leveret.config.loader import check_file, load, loads
 from leveret.config.model import (
     BindingDeclaration,
     ExchangeDeclaration,
@@ -23,6 +24,7 @@ __all__ = [
     "Difference",
     "ExchangeDeclaration",
     "Expectation",
+    "Finding",
     "Permission",
     "Policy",
     "QueueDeclaration",
@@ -31,6 +33,7 @@ __all__ = [
     "Topology",
     "User",
     "VirtualHost",
+    "check_file",
     "load",
     "load_any",
     "loads",

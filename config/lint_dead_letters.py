@@ -148,7 +148,8 @@ def _can_be_walked(view: HostView, circle: list[_Place | str]) -> bool:
             queue = node
             continue
         exchange, key = node
-        if key is not None or view.exchanges[exchange].type not in ("direct", "topic"):
+        declared = view.exchanges.get(exchange)
+        if key is not None or declared is None or declared.type not in ("direct", "topic"):
             continue
         following = circle[(i + 1) % len(circle)]
         name = following if isinstance(following, str) else following[0]

@@ -169,7 +169,7 @@ def _without_none(annotation: Any) -> Any:
 
 def _unknown_key(cls: type[Entry], key: ScalarNode, name: str, known: list[str]) -> None:
     if cls is TopologyEntry and name in _DEFINITIONS_KEYS:
-        remedy = "This looks like RabbitMQ's definitions; write a topology file with its sections."
+        remedy = "These are RabbitMQ's definitions; 'leveret import' makes a topology file of them."
     elif name.startswith("x_") and "arguments" in known:
         remedy = f"Put it under 'arguments': {{{key.text}: …}}."
         if (friendly := FRIENDLY.get(key.text)) in known:

@@ -7,13 +7,28 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
 
-from leveret.config import Topology, loads
+from leveret.config import (
+    BindingDeclaration,
+    ExchangeDeclaration,
+    Expectation,
+    Permission,
+    QueueDeclaration,
+    Topology,
+    User,
+    VirtualHost,
+    loads,
+)
 from leveret.config.findings import RULES
 from leveret.config.loader import check_file
+
+if TYPE_CHECKING:
+    from leveret.config.model import DestinationType
+    from leveret.properties import FieldValue
 
 CHECKED = sorted((Path(__file__).parent / "checked").glob("*.yaml"))
 CODES = [code for code in RULES if code not in ("E01", "E02", "E03", "E04")]
@@ -203,3 +218,36 @@ def test_findings_of_a_file_that_cannot_be_read_are_its_faults(tmp_path: Path) -
     topology, (finding,) = check_file(tmp_path / "none.yaml")
     assert topology is None
     assert (finding.code, finding.message) == ("E01", "the file does not exist")
+
+
+def test_names_that_exist_nowhere_do_no_harm() -> None:
+    host = VirtualHost("/")
+    for name, target in (("a", "nowhere"), ("b", ""), ("c", "x")):
+        arguments: dict[str, FieldValue] = {"x-dead-letter-exchange": target, "x-message-ttl": 1}
+        host.queues[name] = QueueDeclaration(name, arguments=arguments)
+    host.exchanges["x"] = ExchangeDeclaration(
+        "x", "x-unheard-of", arguments={"alternate-exchange": "nowhere"}
+    )
+    ends: list[tuple[str, DestinationType]] = [
+        ("a", "queue"),
+        ("nobody", "queue"),
+        ("nowhere", "exchange"),
+    ]
+    host.bindings.extend(
+        BindingDeclaration(source, destination, kind)
+        for source in ("x", "nowhere", "amq.topic", "")
+        for destination, kind in ends
+    )
+    topology = Topology(
+        "made by hand",
+        virtual_hosts={"/": host},
+        expectations=[
+            Expectation((), "nowhere"),
+            Expectation((), expires_queue="nobody"),
+            Expectation((), expires_queue="a"),
+        ],
+        users={"u": User("u", permissions={"elsewhere": Permission("a", "b", "c")})},
+    )
+    for profile in ("3.10", "4.3"):
+        found = topology.check(profile, notes=True)
+        assert "E05" in [finding.code for finding in found]
