@@ -153,7 +153,7 @@ class Consumers:
         """
         if not self._blocked:
             return False
-        able = {c for c in consumers if c.blocked and c.can_take()}
+        able = {c for c in consumers if c in self._blocked and c.can_take()}
         for consumer in [c for c in self._blocked if c in able] if len(able) > 1 else able:
             del self._blocked[consumer]
             consumer.blocked = False

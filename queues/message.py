@@ -122,8 +122,8 @@ class QueuedMessage:
     # Who holds it while it is unacknowledged; None for basic.get.
     consumer: Consumer | None = None
     delivered_at_ms: int = 0
-    # It stands in the queue's journal.
-    stored: bool = False
+    # The group of the journal that it stands in; 0 where it stands in none.
+    stored: int = 0
 
     def is_due(self, now_ms: int) -> bool:
         """Say whether its time to live is over."""

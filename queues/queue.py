@@ -322,21 +322,23 @@ class Queue(QueueBase):
             if self.settings.single_active_consumer and at_once:
                 self._run()
 
-    def receiver_gone(self, receiver: Receiver, entries: Sequence[QueuedMessage]) -> None:
-        """Drop all consumers of a closed channel and put back what it held (S81)."""
+    def receiver_left(self, receiver: Receiver) -> None:
+        """Drop all consumers of a channel that closes; an unused auto-delete queue ends (S36)."""
         left = [consumer for consumer in self.consumers if consumer.receiver is receiver]
         for consumer in left:
             self.consumers.remove(consumer)
         self._succeed(left)
-        if left and self._end_if_unused():
-            return
-        self._settle(entries)
-        if left:
+        if left and not self._end_if_unused():
             self.touch()
+
+    def take_back(self, entries: Sequence[QueuedMessage]) -> None:
+        """Put back what a channel held that closed, and deliver on (S81)."""
+        order = {id(entry): id(entry.consumer) for entry in entries}
+        self._settle(entries)
         if self._is_quorum:
             # It returns them consumer by consumer, as seen live, not in order over all.
-            by_consumer = {id(c): n for n, c in enumerate(left)}
-            ordered = sorted(entries, key=lambda e: by_consumer.get(id(e.consumer), -1))
+            firsts = list(dict.fromkeys(order.values()))
+            ordered = sorted(entries, key=lambda entry: firsts.index(order[id(entry)]))
             self._return(ordered, failed=True, to_back=False)
         else:
             self._put_back(entries)

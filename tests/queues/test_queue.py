@@ -219,7 +219,9 @@ def test_s81_a_closed_channel_gives_back_before_others_get_later_messages() -> N
     b.consume("x", prefetch=2)
     late = Consumer("y", b.queue, other, prefetch=3)
     b.queue.subscribe(late)
-    b.queue.receiver_gone(b.channel, b.channel.take("ab"))
+    taken = b.channel.take("ab")
+    b.queue.receiver_left(b.channel)
+    b.queue.take_back(taken)
     assert other.got == [("y", "a", True), ("y", "b", True), ("y", "c", False)]
     assert b.ready() == "d"
     b.queue.check()
@@ -345,7 +347,9 @@ def test_s36_a_closed_channel_ends_it_too() -> None:
     b = bench(auto_delete=True)
     b.consume("x")
     b.publish("1")
-    b.queue.receiver_gone(b.channel, b.channel.take("1"))
+    taken = b.channel.take("1")
+    b.queue.receiver_left(b.channel)
+    b.queue.take_back(taken)
     assert b.host.ended == ["auto_delete"]
 
 
@@ -599,7 +603,9 @@ def test_s87_a_lost_channel_counts() -> None:
     """S87."""
     b = bench(QueueRules(nack_counts_delivery=False), type="quorum", delivery_limit=0)
     b.publish("a")
-    b.queue.receiver_gone(b.channel, b.get())
+    taken = b.get()
+    b.queue.receiver_left(b.channel)
+    b.queue.take_back(taken)
     assert b.deaths() == "a:delivery_limit"
 
 

@@ -108,7 +108,8 @@ def steps_of_a_working_life(queue: Queue, message: Message) -> int:
         queue.ack_one(channel.taken.pop(0))
         queue.requeue([channel.taken.pop(0)], failed=True)
         queue.unsubscribe(consumer)
-        queue.receiver_gone(channel, channel.taken)
+        queue.receiver_left(channel)
+        queue.take_back(channel.taken)
         queue.publish(message)
         queue.statistics()
     return lines.count

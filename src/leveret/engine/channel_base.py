@@ -135,27 +135,39 @@ class ChannelBase:
         self.connection.broker.settle()
         return error
 
-    def terminate(self, error: AMQPError | None) -> None:
-        """End the channel: consumers go, unacked messages return (S81), nothing is settled yet."""
+    def leave_queues(self) -> dict[Queue, list[QueuedMessage]]:
+        """End all subscriptions; return what the channel holds of each queue it had to do with."""
+        if self._tx is not None:
+            self._unacked = self._tx.restore(self._unacked)
+        held: dict[Queue, list[QueuedMessage]] = {
+            consumer.queue: [] for consumer in self._consumers.values()
+        }
+        for entry in self._unacked.values():
+            held.setdefault(entry.queue, []).append(entry)
+        self._unacked = {}
+        self._consumers.clear()
+        for queue in held:
+            queue.receiver_left(cast("Channel", self))
+        return held
+
+    def terminate(
+        self, error: AMQPError | None, held: dict[Queue, list[QueuedMessage]] | None = None
+    ) -> None:
+        """End the channel: consumers go, unacked messages return (S81), nothing is settled yet.
+
+        `held` is what `leave_queues` returned, where that was called before.
+        """
         if self.closed:
             return
         self.closed = str(error) if error else "it was closed"
         self.connection.channels.pop(self.number, None)
         if self._reply_consumer is not None:
             self.connection.broker.replies.remove(self._reply_consumer)
-        if self._tx is not None:
-            self._unacked = self._tx.restore(self._unacked)
-        # queue -> what this channel holds of it
-        held: dict[Queue, list[QueuedMessage]] = {
-            consumer.queue: [] for consumer in self._consumers.values()
-        }
-        for entry in self._unacked.values():
-            held.setdefault(entry.queue, []).append(entry)
-        self._unacked.clear()
-        self._consumers.clear()
+        if held is None:
+            held = self.leave_queues()
         for queue, entries in held.items():
             if not queue.deleted:
-                queue.receiver_gone(cast("Channel", self), entries)
+                queue.take_back(entries)
         self.listener.closed(error)
 
     # -- names and rights

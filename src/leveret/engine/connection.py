@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_CHANNELS", "Connection"]
 
-#: The largest channel number (AMQP 0-9-1 section 4.2.3). How many there may be is the wire's limit.
-MAX_CHANNELS = 65_535
+#: RabbitMQ's default `channel_max`: enough for any client, and a leak is found before it hurts.
+MAX_CHANNELS = 2047
+
+#: A channel's number has 16 bits (AMQP 0-9-1 section 4.2.3).
+LARGEST_CHANNEL_NUMBER = 65_535
 
 
 @define(eq=False)
@@ -59,7 +62,8 @@ class Connection:
         if self.closed:
             raise ConnectionWrongStateError(f"the connection is closed: {self.closed}")
         number = channel_number or self._free_number()
-        if number in self.channels or not 0 < number <= MAX_CHANNELS:
+        full = len(self.channels) >= MAX_CHANNELS
+        if number in self.channels or full or not 0 < number <= LARGEST_CHANNEL_NUMBER:
             why = "second 'channel.open' seen" if number in self.channels else "no free channel"
             raise ChannelError(why).at(20, 10, "channel.open")
         channel = self.channels[number] = self.channel_type(self, number, listener)
@@ -78,8 +82,12 @@ class Connection:
         if self.closed:
             return
         self.closed = str(error) if error else "it was closed"
-        for channel in list(self.channels.values()):
-            channel.terminate(error)
+        channels = list(self.channels.values())
+        # All consumers go before any message returns, or one channel's messages would be
+        # delivered to the next, which is closing too (and be lost where it never acknowledges).
+        held = [channel.leave_queues() for channel in channels]
+        for channel, messages in zip(channels, held, strict=True):
+            channel.terminate(error, messages)
         for queue in list(self.virtual_host.queues.values()):
             if queue.exclusive_owner is self:
                 self.virtual_host.remove_queue(queue, "exclusive")

@@ -270,16 +270,16 @@ class PublishMethods(ChannelBase):
         held = [self._held_confirms[0][1]] if self._held_confirms else []
         if confirmed:
             self._confirmed = []
-            if len(confirmed) == 1:  # RabbitMQ has this shortcut for acks, and none for nacks
-                self.listener.confirmed(confirmed[0], False)
-            else:
-                _coalesce(confirmed, refused + held, self.listener.confirmed)
+            _coalesce(confirmed, refused + held, self.listener.confirmed)
         if refused:
             self._refused = []
             _coalesce(refused, confirmed + held, self.listener.refused)
 
 
 def _coalesce(tags: list[int], others: list[int], send: Callable[[int, bool], None]) -> None:
+    if len(tags) == 1:
+        send(tags[0], False)
+        return
     cutoff = min(others, default=tags[-1] + 1)
     covered = [tag for tag in tags if tag < cutoff]
     if covered:

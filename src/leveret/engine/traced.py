@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from leveret.engine.methods import QueuePurgeOk
     from leveret.engine.transactions import Settlement
-    from leveret.errors import AMQPError
     from leveret.queues import AnyMessage, Consumer, Queue, QueuedMessage
 
 __all__ = ["TracedChannel"]
@@ -163,11 +162,10 @@ class TracedChannel(Channel):
             if not entry.queue.deleted:
                 self._tell(event, message=entry.message, queue=entry.queue.name, reason=reason)
 
-    def terminate(self, error: AMQPError | None) -> None:
+    def leave_queues(self) -> dict[Queue, list[QueuedMessage]]:
         """Do as a plain channel does, and tell what returns to its queue."""
-        if not self.closed:
-            self._tell_settled("message.requeued", self.held(), "channel closed")
-        super().terminate(error)
+        self._tell_settled("message.requeued", self.held(), "channel closed")
+        return super().leave_queues()
 
     def queue_purge(self, queue: str) -> QueuePurgeOk:
         """Do as a plain channel does, and tell that the queue is empty now."""
