@@ -228,7 +228,7 @@ def test_a_disk_that_fails_is_status_2(invoke: Invoke, monkeypatch: pytest.Monke
         raise PermissionError(13, "Permission denied")
 
     _write(MESSAGES)
-    monkeypatch.setattr("leveret.cli.run.Path.open", fail)
+    monkeypatch.setattr("leveret.cli.message_input.Path.open", fail)
     result = invoke("run", "shop.yaml", "--messages", "messages.jsonl")
     assert result.exit_code == 2
     assert result.stderr == "Error: cannot read messages.jsonl: permission denied\n"

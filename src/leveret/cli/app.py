@@ -9,13 +9,17 @@ import sys
 import click
 
 from leveret.cli.check import check
+from leveret.cli.consume import consume
 from leveret.cli.diff import diff
 from leveret.cli.draw import draw
 from leveret.cli.explain import explain
 from leveret.cli.export import export
+from leveret.cli.get import get
 from leveret.cli.import_ import import_
+from leveret.cli.publish import publish
 from leveret.cli.run import run
 from leveret.cli.serve import serve
+from leveret.cli.top import top
 
 __all__ = ["main"]
 
@@ -36,10 +40,14 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(consume)
 main.add_command(diff)
 main.add_command(draw)
 main.add_command(explain)
 main.add_command(export)
+main.add_command(get)
 main.add_command(import_)
+main.add_command(publish)
 main.add_command(run)
 main.add_command(serve)
+main.add_command(top)

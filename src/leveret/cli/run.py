@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import stat
-import sys
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from leveret.cli.messages import BadLine, WrittenMessage, read_messages
+from leveret.cli.message_input import MESSAGES_FILE, opened_messages, read_items
+from leveret.cli.messages import BadLine
 from leveret.cli.screen import show_faults, show_json, show_report, show_route
-from leveret.cli.topologies import TOPOLOGY_FILE, CannotRead, open_broker_or_exit
+from leveret.cli.topologies import TOPOLOGY_FILE, open_broker_or_exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["run"]
 
@@ -29,7 +25,7 @@ __all__ = ["run"]
     "messages",
     metavar="MESSAGES.jsonl",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True, path_type=Path),
+    type=MESSAGES_FILE,
     help="The messages, one JSON object a line; - reads them from standard input.",
 )
 @click.option("--trace", is_flag=True, help="Show the route of each message.")
@@ -49,8 +45,8 @@ def run(context: click.Context, file: Path, messages: Path, trace: bool, as_json
     host = topology.virtual_hosts["/"]
     publisher = Publisher(broker, tuple(host.exchanges))
     traces: list[dict[str, Any]] = []
-    with _opened(messages) as (stream, name):
-        for item in _read(stream, name, with_bar=not trace):
+    with opened_messages(messages) as (stream, name):
+        for item in read_items(stream, name, with_bar=not trace):
             if isinstance(item, BadLine):
                 publisher.refuse(item)
                 show_faults(() if as_json else item.faults)
@@ -70,46 +66,3 @@ def run(context: click.Context, file: Path, messages: Path, trace: bool, as_json
     else:
         show_report(report)
     context.exit(1 if report.refused else 0)
-
-
-@contextlib.contextmanager
-def _opened(messages: Path) -> Iterator[tuple[IO[bytes], str]]:
-    """Open the messages; yield the stream and what faults call it."""
-    if messages == Path("-"):
-        yield sys.stdin.buffer, "<stdin>"
-        return
-    try:
-        stream = messages.open("rb")
-    except OSError as error:
-        raise CannotRead(str(messages), error) from error
-    with stream:
-        yield stream, str(messages)
-
-
-def _read(stream: IO[bytes], name: str, *, with_bar: bool) -> Iterator[WrittenMessage | BadLine]:
-    """Yield what stands on each line that is not blank, with a progress bar on a long input.
-
-    `with_bar=False` leaves the bar out: routes that scroll by show the progress themselves.
-    """
-    from leveret.cli.progress import Progress
-
-    progress = Progress(_size(stream))
-    try:
-        for size, item in read_messages(stream, name):
-            if with_bar:
-                progress.advance(size)
-            if item is not None:
-                yield item
-    except OSError as error:
-        raise CannotRead(name, error) from error
-    finally:
-        progress.stop()
-
-
-def _size(stream: IO[bytes]) -> int | None:
-    """Return the size of a regular file in bytes; None for a pipe or a terminal."""
-    try:
-        status = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
