@@ -1,4 +1,4 @@
-"""Content headers, and a message kept in the bytes it came in.
+"""A message kept in the bytes it came in.
 
 A header is decoded only when somebody needs a property: from publish to deliver it is a slice of
 what was received. Its flags word says whether a property is there that needs a look.
@@ -6,23 +6,20 @@ what was received. Its flags word says whether a property is there that needs a 
 
 from __future__ import annotations
 
-from struct import Struct
-from struct import error as StructError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leveret.errors import FrameSyntaxError, InternalError
-from leveret.properties import NO_PROPERTIES, Properties
-from leveret.queues import AnyMessage
-from leveret.wire.fields import (
-    decode_short_string,
-    decode_table,
-    encode_short_string,
-    encode_table,
-    skip_table,
+from leveret.header import (
+    FIXED_SIZES,
+    FLAG_PRIORITY,
+    decode_properties,
+    encode_header,
+    is_persistent,
+    is_plain,
 )
+from leveret.queues import AnyMessage
 
 if TYPE_CHECKING:
-    from leveret.properties import FieldValue
+    from leveret.properties import Properties
 
 __all__ = [
     "FIXED_SIZES",
@@ -32,165 +29,6 @@ __all__ = [
     "encode_header",
     "is_plain",
 ]
-
-#: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
-HEADER = Struct(">HHQH")
-
-_U64 = Struct(">Q")
-
-#: The properties in the order of their flags, highest bit first: name and type.
-_PROPERTIES = (
-    ("content_type", "shortstr"),
-    ("content_encoding", "shortstr"),
-    ("headers", "table"),
-    ("delivery_mode", "octet"),
-    ("priority", "octet"),
-    ("correlation_id", "shortstr"),
-    ("reply_to", "shortstr"),
-    ("expiration", "shortstr"),
-    ("message_id", "shortstr"),
-    ("timestamp", "timestamp"),
-    ("type", "shortstr"),
-    ("user_id", "shortstr"),
-    ("app_id", "shortstr"),
-    ("cluster_id", "shortstr"),
-)
-
-_FLAGS = {name: 1 << (15 - i) for i, (name, _) in enumerate(_PROPERTIES)}
-
-FLAG_HEADERS = _FLAGS["headers"]
-FLAG_DELIVERY_MODE = _FLAGS["delivery_mode"]
-FLAG_PRIORITY = _FLAGS["priority"]
-#: Properties that basic.publish checks.
-FLAGS_CHECKED: int = _FLAGS["expiration"] | _FLAGS["reply_to"] | _FLAGS["user_id"]
-
-#: Flags of what takes the same room in every header -> the size of that header's payload.
-#: Messages with no more than these are plain.
-FIXED_SIZES: dict[int, int] = {
-    0: 14,
-    FLAG_DELIVERY_MODE: 15,
-    FLAG_PRIORITY: 15,
-    FLAG_DELIVERY_MODE | FLAG_PRIORITY: 16,
-}
-
-# type -> the bytes it takes, or 0 for a short string, -1 for a table
-_ROOM = {"shortstr": 0, "table": -1, "octet": 1, "timestamp": 8}
-
-#: How many headers are remembered as checked, and the largest of them in bytes: publishers repeat
-#: theirs, and what they do not repeat must not fill the memory.
-HEADERS_KEPT = 4096
-LARGEST_KEPT = 256
-
-# flags and properties as received -> whether publishing needs no look at them
-_checked: dict[bytes, bool] = {}
-# flags -> what each property takes, as in `_ROOM`
-_rooms: dict[bytes, tuple[int, ...]] = {}
-
-
-def is_plain(properties: bytes) -> bool:
-    """Say whether publishing needs no look at properties, given as flags and what follows them.
-
-    A headers table is plain where it has neither CC nor BCC; those are looked for by their bytes,
-    since decoding a table costs more than all the rest of a publish.
-
-    Raises:
-        InternalError: they cannot be decoded, which nobody must find out later, when the message
-            waits in queues of others; RabbitMQ has no words for it either.
-
-    """
-    known = _checked.get(properties)
-    if known is None:
-        known = _check(properties)
-        if len(properties) <= LARGEST_KEPT:
-            if len(_checked) >= HEADERS_KEPT:
-                _checked.clear()
-            _checked[properties] = known
-    return known
-
-
-def _check(properties: bytes) -> bool:
-    flags = int.from_bytes(properties[:2], "big")
-    rooms = _rooms.get(properties[:2])
-    if rooms is None:
-        rooms = tuple(_ROOM[kind] for name, kind in _PROPERTIES if flags & _FLAGS[name])
-        _rooms[properties[:2]] = rooms
-    at = 2
-    try:
-        for room in rooms:
-            if room > 0:
-                at += room
-            elif room == 0:
-                at += 1 + properties[at]
-            else:
-                at = skip_table(properties, at)
-    except (IndexError, FrameSyntaxError):
-        at = -1
-    if at != len(properties) or flags & 1:
-        raise InternalError("")
-    return not flags & FLAGS_CHECKED and not (flags & FLAG_HEADERS and b"CC" in properties)
-
-
-def decode_properties(header: bytes) -> Properties:
-    """Return the properties of a content header's payload.
-
-    Raises:
-        FrameSyntaxError: they cannot be decoded.
-
-    """
-    flags = int.from_bytes(header[12:14], "big")
-    if not flags:
-        return NO_PROPERTIES
-    if flags & 1:
-        raise FrameSyntaxError("a content header with more than 14 properties")
-    at = HEADER.size
-    values: dict[str, Any] = {}
-    try:
-        for name, kind in _PROPERTIES:
-            if flags & _FLAGS[name]:
-                values[name], at = _decode(kind, header, at)
-    except (IndexError, StructError):
-        raise FrameSyntaxError("a content header cannot be decoded") from None
-    if at != len(header):
-        raise FrameSyntaxError("a content header with bytes left over")
-    return Properties(**values)
-
-
-def _decode(kind: str, data: bytes, at: int) -> tuple[FieldValue, int]:
-    match kind:
-        case "shortstr":
-            return decode_short_string(data, at)
-        case "octet":
-            return data[at], at + 1
-        case "table":
-            return decode_table(data, at)
-        case _:
-            return _U64.unpack_from(data, at)[0], at + 8
-
-
-def encode_header(properties: Properties, body_size: int) -> bytes:
-    """Return the payload of a content header.
-
-    Raises:
-        ValueError: a value does not fit its field.
-
-    """
-    flags = 0
-    parts = []
-    for name, kind in _PROPERTIES:
-        value = getattr(properties, name)
-        if value is None:
-            continue
-        flags |= _FLAGS[name]
-        match kind:
-            case "shortstr":
-                parts.append(encode_short_string(value))
-            case "octet":
-                parts.append(bytes((value,)))
-            case "table":
-                parts.append(encode_table(value))
-            case _:
-                parts.append(_U64.pack(value))
-    return HEADER.pack(60, 0, body_size, flags) + b"".join(parts)
 
 
 class WireMessage(AnyMessage):
@@ -261,6 +99,11 @@ class WireMessage(AnyMessage):
         # header frame, then one body frame: 7 bytes before each payload, 1 behind
         start = self.header_size + 15
         return self.content[start : start + self.size]
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether a durable queue keeps it through a restart: delivery mode 2."""
+        return is_persistent(self.header)
 
     @property
     def priority(self) -> int:

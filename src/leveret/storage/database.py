@@ -1,0 +1,170 @@
+"""The SQLite file of a data directory: its lock, its schema, one row a group."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leveret.errors import LeveretError
+from leveret.storage.journal import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SCHEMA_VERSION", "Database", "StorageError"]
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE objects (kind TEXT, key TEXT, value BLOB, checksum INTEGER, PRIMARY KEY (kind, key));
+CREATE TABLE groups (number INTEGER PRIMARY KEY, messages BLOB, settled BLOB, returned BLOB,
+    delivered BLOB, checksum INTEGER);
+"""
+
+#: The statements that bring a file of one version to the next: version -> SQL.
+MIGRATIONS: dict[int, str] = {}
+
+
+class StorageError(LeveretError):
+    """A data directory cannot be used; says which file, why, and what can be done."""
+
+
+class Database:
+    """An open data directory. One process has it at a time.
+
+    Raises:
+        StorageError: it is open elsewhere, from a newer version, or cannot be used.
+
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+        self.file = self.directory / "leveret.db"
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(f"cannot use {self.directory}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise StorageError(
+                f"{self.directory} is in use by another broker: stop it, or name another directory"
+            ) from error
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise StorageError(f"cannot open {self.file}: {error}") from error
+        except StorageError:
+            os.close(self._lock)
+            raise
+
+    def _open(self) -> None:
+        os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+        self._sql = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        version: int = self._sql.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            self._sql.close()
+            raise StorageError(
+                f"{self.file} was written by a newer leveret (format {version}; this one knows"
+                f" {SCHEMA_VERSION}): use that version, or another directory"
+            )
+        self._sql.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        self._sql.execute("PRAGMA journal_mode=WAL")
+        self._sql.execute("PRAGMA synchronous=FULL")
+        self.is_new = version == 0
+        if self.is_new:
+            self._sql.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT")
+        for old in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+            self._sql.executescript(f"BEGIN;{MIGRATIONS[old]};PRAGMA user_version={old + 1};COMMIT")
+
+    def close(self) -> None:
+        """Close the files and let the directory go."""
+        self._sql.close()
+        os.close(self._lock)
+
+    def write(self, group: Group) -> None:
+        """Write a group; when this returns, it is durable.
+
+        Raises:
+            StorageError: nothing of it was written; try again.
+
+        """
+        try:
+            self._sql.execute("BEGIN IMMEDIATE")
+            self._write(group)
+            self._sql.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
+            raise StorageError(
+                f"cannot write to {self.file}: {error}; what waits is tried again"
+            ) from error
+
+    def _write(self, group: Group) -> None:
+        for kind, key, value in group.objects:
+            name = json.dumps(key)
+            if value is None:
+                self._sql.execute("DELETE FROM objects WHERE kind = ? AND key = ?", (kind, name))
+            else:
+                checksum = zlib.crc32(value, zlib.crc32(f"{kind} {name}".encode()))
+                self._sql.execute(
+                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
+                    (kind, name, value, checksum),
+                )
+        parts = (group.messages, group.settled, group.returned, group.delivered)
+        if any(parts):
+            self._sql.execute(
+                "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
+                (group.number, *parts, _checksum(*parts)),
+            )
+        self._sql.execute("DELETE FROM groups WHERE number < ?", (group.oldest,))
+
+    def objects(self) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
+        """Yield all objects.
+
+        Raises:
+            StorageError: one is damaged.
+
+        """
+        for row, kind, name, value, checksum in self._read(
+            "SELECT rowid, kind, key, value, checksum FROM objects"
+        ):
+            if zlib.crc32(value, zlib.crc32(f"{kind} {name}".encode())) != checksum:
+                raise self._damaged("objects", row)
+            yield kind, tuple(json.loads(name)), value
+
+    def groups(self) -> Iterator[Group]:
+        """Yield all groups in order.
+
+        Raises:
+            StorageError: one is damaged.
+
+        """
+        for number, *parts, checksum in self._read("SELECT * FROM groups ORDER BY number"):
+            if _checksum(*parts) != checksum:
+                raise self._damaged("groups", number)
+            yield Group(number, parts[0], parts[1], parts[2], parts[3], (), 0)
+
+    def _read(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+        try:
+            yield from self._sql.execute(query)
+        except sqlite3.Error as error:
+            raise StorageError(f"cannot read {self.file}: {error}") from error
+
+    def _damaged(self, table: str, row: int) -> StorageError:
+        return StorageError(f"{self.file} is damaged: table {table}, row {row}")
+
+
+def _checksum(*parts: bytes) -> int:
+    value = 0
+    for part in parts:
+        value = zlib.crc32(part, zlib.crc32(len(part).to_bytes(8, "big"), value))
+    return value

@@ -1,0 +1,208 @@
+"""What the engine appends, gathered into groups, and which groups still hold something.
+
+The store is a log of groups. Settling a message that stands in an earlier group adds a record to
+the present one; a message settled within its own group is never written. The oldest groups are
+dropped once nothing in them is alive; where one long-lived message holds up many dead ones, what
+lives in the oldest group is written again into the newest.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from leveret.fields import encode_table
+from leveret.storage.records import encode_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from leveret.properties import FieldValue
+    from leveret.queues import QueuedMessage
+
+__all__ = ["Group", "QueueLog", "StoreJournal"]
+
+#: Below this many bytes nothing is written again to save space.
+COMPACT_FROM = 8 * 1024 * 1024
+#: How many bytes are written again with one group at most, beyond the first old group.
+COMPACT_STEP = 256 * 1024
+#: How often, in groups, it is reckoned whether to compact.
+COMPACT_EVERY = 64
+
+
+@frozen
+class Group:
+    """One group commit: all of it becomes durable, or nothing."""
+
+    number: int
+    messages: bytes
+    settled: bytes
+    returned: bytes
+    delivered: bytes
+    #: (kind, key, value as a table, or None where the object is gone)
+    objects: tuple[tuple[str, tuple[str, ...], bytes | None], ...]
+    #: Groups below this number hold nothing any more.
+    oldest: int
+
+
+@define(eq=False)
+class QueueLog:
+    """Where one queue notes its messages."""
+
+    journal: StoreJournal
+    queue_id: int
+    #: The highest position ever delivered, and the one noted in a group before; -1 for none.
+    mark: int = -1
+    noted: int = -1
+
+    def enqueued(self, entry: QueuedMessage) -> None:
+        """Note a message that came in."""
+        journal = self.journal
+        entry.stored = journal.group
+        journal.current[entry] = None
+        journal.appended += 1
+
+    def delivered(self, entry: QueuedMessage) -> None:
+        """Note that a message is with a consumer."""
+        if entry.position > self.mark:
+            if self.mark == self.noted:
+                self.journal.marked.append(self)
+            self.mark = entry.position
+
+    def returned(self, entry: QueuedMessage) -> None:
+        """Note that a message came back, and how often it did."""
+        if entry.stored != self.journal.group:
+            self.journal.returned += (self.queue_id, entry.position, entry.delivery_count)
+        self.journal.appended += 1
+
+    def settled(self, entry: QueuedMessage) -> None:
+        """Note that a message is gone."""
+        journal = self.journal
+        journal.appended += 1
+        if entry.stored == journal.group:
+            del journal.current[entry]
+        else:
+            del journal.live[entry.stored][entry]
+            journal.settled += (self.queue_id, entry.position)
+
+
+@define(eq=False)
+class StoreJournal:
+    """The engine's `Journal`. `seal` ends a group; whoever owns the store writes it."""
+
+    group: int = 1
+    appended: int = 0
+    #: The messages of the group being gathered.
+    current: dict[QueuedMessage, None] = field(factory=dict, init=False)
+    #: group -> its messages that are alive; oldest first
+    live: dict[int, dict[QueuedMessage, None]] = field(factory=dict, init=False)
+    #: group -> (bytes, messages) as written
+    sizes: dict[int, tuple[int, int]] = field(factory=dict, init=False)
+    settled: list[int] = field(factory=list, init=False)
+    returned: list[int] = field(factory=list, init=False)
+    marked: list[QueueLog] = field(factory=list, init=False)
+    # (kind, key) -> value, None where it is gone
+    _objects: dict[tuple[str, tuple[str, ...]], bytes | None] = field(factory=dict, init=False)
+    _sealed_appended: int = field(default=0, init=False)
+    _queues_gone: bool = field(default=False, init=False)
+
+    def changed(
+        self, kind: str, key: tuple[str, ...], value: Mapping[str, FieldValue] | None
+    ) -> None:
+        """Note an object as it is now, or with None that it is gone."""
+        # Put behind what was noted before: an object made anew may rest on one made since.
+        self._objects.pop((kind, key), None)
+        self._objects[kind, key] = None if value is None else encode_table(value)
+        self.appended += 1
+        if kind == "queue" and value is None:
+            self._queues_gone = True
+
+    def queue_journal(self, queue_id: int) -> QueueLog:
+        """Return where a durable queue notes its messages."""
+        return QueueLog(self, queue_id)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was appended, or delivered, since the last group."""
+        return self.appended != self._sealed_appended or bool(self.marked)
+
+    def seal(self) -> Group:
+        """End the group being gathered, and begin the next."""
+        if self._queues_gone:
+            self._forget_deleted_queues()
+        if self.group % COMPACT_EVERY == 0:
+            self._compact()
+        messages = encode_messages((entry, _was_out(entry)) for entry in self.current)
+        marks: list[int] = []
+        for log in self.marked:
+            marks += (log.queue_id, log.noted + 1, log.mark + 1)
+            log.noted = log.mark
+        number = self.group
+        if self.current or self.settled or self.returned or marks:
+            self.live[number] = self.current
+            self.sizes[number] = (len(messages), len(self.current))
+        objects = tuple((kind, key, value) for (kind, key), value in self._objects.items())
+        group = Group(
+            number,
+            messages,
+            numbers(self.settled),
+            numbers(self.returned),
+            numbers(marks),
+            objects,
+            self._drop_oldest(),
+        )
+        self.group += 1
+        self.current, self.settled, self.returned, self.marked = {}, [], [], []
+        self._objects = {}
+        self._sealed_appended = self.appended
+        return group
+
+    def _drop_oldest(self) -> int:
+        for number in list(self.live):
+            if self.live[number] or number == self.group:
+                return number
+            del self.live[number], self.sizes[number]
+        return self.group
+
+    def _forget_deleted_queues(self) -> None:
+        self._queues_gone = False
+        for entries in (self.current, *self.live.values()):
+            for entry in [entry for entry in entries if entry.queue.deleted]:
+                del entries[entry]
+
+    def _compact(self) -> None:
+        total = sum(size for size, _ in self.sizes.values())
+        alive = sum(
+            size * len(self.live[number]) // max(count, 1)
+            for number, (size, count) in self.sizes.items()
+        )
+        if total < COMPACT_FROM or alive * 2 > total:
+            return
+        moved = 0
+        for _number, entries in self.live.items():
+            if moved > COMPACT_STEP:
+                return
+            for entry in entries:
+                moved += entry.message.size
+                entry.stored = self.group
+                self.current[entry] = None
+            entries.clear()
+
+    def check(self) -> None:
+        """Assert that each living message stands in the group that it names."""
+        for number, entries in (*self.live.items(), (self.group, self.current)):
+            assert all(entry.stored == number or entry.queue.deleted for entry in entries)
+        assert list(self.live) == sorted(self.live) == list(self.sizes)
+
+
+def _was_out(entry: QueuedMessage) -> bool:
+    """Say whether a message was with a consumer: after a crash it comes back redelivered."""
+    log = entry.queue.journal
+    return entry.redelivered or (isinstance(log, QueueLog) and entry.position <= log.mark)
+
+
+def numbers(values: list[int]) -> bytes:
+    """Return integers as 8 bytes each."""
+    return pack(f">{len(values)}Q", *values)
