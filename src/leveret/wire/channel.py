@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from leveret.errors import ChannelClosedByBroker, ConnectionClosedByBroker, ConnectionForced
+from leveret.errors import ChannelClosedByBroker
 from leveret.wire.content import WireMessage, encode_header
 from leveret.wire.fields import encode_short_string
 from leveret.wire.frames import (
@@ -197,7 +197,3 @@ class WireChannel:
                 class_id=error.class_id,
                 method_id=error.method_id,
             )
-        elif isinstance(error, ConnectionClosedByBroker):
-            self.connection.ended(error)
-        else:
-            self.connection.ended(ConnectionForced("the connection was closed by the broker"))

@@ -21,6 +21,7 @@ from leveret.errors import (
     ChannelError,
     CommandInvalid,
     ConnectionClosedByBroker,
+    ConnectionForced,
     FrameError,
     NotAllowed,
     ResourceError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
     from leveret.engine.broker import Broker
     from leveret.engine.connection import Connection
+    from leveret.errors import AMQPError
 
 __all__ = ["ServerConnection", "State"]
 
@@ -247,9 +249,11 @@ class ServerConnection:
             self.engine.terminate(error)
         self.broker.settle()
 
-    def ended(self, error: ConnectionClosedByBroker) -> None:
-        """Take note that the engine ended the connection, and tell the client."""
+    def _ended(self, error: AMQPError | None) -> None:
+        """Take note that the engine ended the connection, and tell a client that did not ask."""
         if self.state is State.RUNNING:
+            if not isinstance(error, ConnectionClosedByBroker):
+                error = ConnectionForced("the connection was closed by the broker")
             self.reason = str(error)
             self._say_closed(error)
 
@@ -736,6 +740,7 @@ class ServerConnection:
 
     def _open(self, call: MethodCall) -> None:
         self.engine = self.broker.connect(self._virtual_host or call.virtual_host, self.user)
+        self.engine.on_closed = self._ended
         self.engine.cancel_notify = self._capable("consumer_cancel_notify")
         self.state = State.RUNNING
         self._send("connection.open-ok")
