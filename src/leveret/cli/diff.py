@@ -11,8 +11,6 @@ import click
 from leveret.cli.output import load_or_exit, write_output
 from leveret.cli.screen import show, show_error, show_json
 from leveret.cli.topologies import TOPOLOGY_FILE
-from leveret.config.draw import draw_difference, format_of
-from leveret.config.draw_parts import TooLargeToDrawError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -47,6 +45,8 @@ def diff(
 
     Exit status: 0 when there is no difference, 1 when there is one, 2 when a file is no good.
     """
+    from leveret.config.draw import format_of
+
     format_ = None if picture is None else format_of(picture.name)
     if picture is not None and format_ is None:
         raise click.BadParameter(f"'{picture}' ends in no known format", param_hint="--draw")
@@ -69,6 +69,9 @@ def _draw(
     format_: Format,
     picture: Path | None,
 ) -> None:
+    from leveret.config.draw import draw_difference
+    from leveret.config.draw_parts import TooLargeToDrawError
+
     try:
         write_output(draw_difference(*sides, format_), picture)
     except TooLargeToDrawError as error:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from leveret.cli.output import OUTPUT, load_or_exit, write_output
 from leveret.cli.screen import show_error
 from leveret.cli.topologies import TOPOLOGY_FILE
-from leveret.config.draw import FORMATS, Format, format_of
-from leveret.config.draw_parts import TooLargeToDrawError
 from leveret.errors import AMQPError, TopologyError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from leveret.config import Topology
+    from leveret.config.draw import Format
     from leveret.exchanges import RouteTrace
 
 __all__ = ["draw"]
+
+# `config.draw.FORMATS` by name: `--help` is not to wait for that module.
+_FORMATS: tuple[Format, ...] = ("mermaid", "dot", "svg", "png")
 
 
 @click.command()
@@ -30,7 +32,7 @@ __all__ = ["draw"]
     "--format",
     "-f",
     "format_",
-    type=click.Choice(get_args(Format)),
+    type=click.Choice(_FORMATS),
     help="The format; by default by the end of the output's name, or mermaid.",
 )
 @click.option(
@@ -62,6 +64,8 @@ def draw(
 
     Mermaid and DOT are text. SVG and PNG need the extra leveret[draw].
     """
+    from leveret.config.draw_parts import TooLargeToDrawError
+
     format_ = format_ or _format_of(output)
     if format_ == "png" and output is None and sys.stdout.isatty():
         raise click.UsageError("a PNG image is nothing for a terminal: name a file with -o")
@@ -84,6 +88,8 @@ def draw(
 
 
 def _format_of(output: Path | None) -> Format:
+    from leveret.config.draw import FORMATS, format_of
+
     if output is None:
         return "mermaid"
     if (format_ := format_of(output.name)) is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from leveret.engine.callbacks import Callbacks
 from leveret.engine.connection import Connection
@@ -108,8 +108,7 @@ def _locked(cls: type[T], lock: AbstractContextManager[object]) -> type[T]:
     for name, method in inspect.getmembers(cls, inspect.isfunction):
         if not name.startswith("_") and name not in _WITHIN:
             namespace[name] = _holding(lock, method)
-    locked: type[T] = type(f"Locked{cls.__name__}", (cls,), namespace)
-    return locked
+    return cast("type[T]", type(f"Locked{cls.__name__}", (cls,), namespace))
 
 
 def _holding(

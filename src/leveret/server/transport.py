@@ -37,7 +37,7 @@ class ClientTransport(asyncio.Protocol):
 
     def __init__(self, server: Server, number: int, login_from: LoginFrom = "common_name") -> None:
         self._server = server
-        self._login_from = login_from
+        self._login_from: LoginFrom = login_from
         self._transport: asyncio.Transport | None = None
         self.connection: ServerConnection
         self.number = number
