@@ -6,6 +6,7 @@ SIGTERM and SIGINT stop it, a second one by force; SIGHUP has it read its files 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,7 @@ class Program:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         try:
             await self.listen(self.server)
+            _spare_the_collector()
             with _announced(self.ready_file, self.server.urls):
                 self.ready(self.server.urls)
                 await self._stopping.wait()
@@ -96,6 +98,17 @@ def run_program(program: Callable[[], Program]) -> bool:
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(run())
+
+
+def _spare_the_collector() -> None:
+    """Have garbage in cycles looked for more seldom.
+
+    Measured: a million messages that wait are looked through again and again, which takes a
+    quarter of what a publish costs. Messages are in no cycles; connections are.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
