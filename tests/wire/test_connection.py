@@ -225,6 +225,16 @@ def test_a_publish_after_a_soft_error_is_dropped_until_close_ok(bench: Bench) ->
     assert depth(bench) == 2
 
 
+@pytest.mark.parametrize("before", [b"", content(1, b"x", routing_key="q")], ids=["none", "one"])
+def test_no_bytes_pass_for_a_publish_where_there_was_none(bench: Bench, before: bytes) -> None:
+    peer = bench.login(1)
+    peer.call(1, declare())
+    peer.send(before)
+    peer.connection.block("low on memory")
+    peer.send(b"\xff" * 100 + before)
+    assert "reply_code=501" in peer.lines()[0]
+
+
 # -- bodies
 
 

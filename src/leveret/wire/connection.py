@@ -66,8 +66,8 @@ _PUBLISH_IDS = (60, 40, "basic.publish")
 _NOT_A_METHOD = "expected method frame, got non method frame instead"
 _SECOND_OPEN = "second 'channel.open' seen"
 
-#: A frame that no client sends: before the first basic.publish there is none to compare with.
-_NO_PUBLISH = b"\xff" * OVERHEAD
+#: What no input starts with, whatever a client sends: before the first basic.publish.
+_NO_PUBLISH: tuple[()] = ()
 
 #: The frame header of a content header, then class id and weight in one, body size and flags.
 _CONTENT_HEADER = Struct(">BHIIQH")
@@ -179,7 +179,7 @@ class ServerConnection:
         self._paused = False
         self._frame_limit = self.limits.handshake_frame_max
         # The last basic.publish as a frame, its channel, and what it said.
-        self._last_publish = _NO_PUBLISH
+        self._last_publish: bytes | tuple[()] = _NO_PUBLISH
         self._last_channel: WireChannel
         self._last_address: tuple[str, str, bytes, int]
         # basic.publish's fields as received -> exchange, routing key, address, flags

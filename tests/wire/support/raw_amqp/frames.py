@@ -144,7 +144,7 @@ def content(
 
 
 def split(data: bytes) -> tuple[list[Frame], bytes]:
-    """Return the whole frames in some bytes, and what is left."""
+    """Return the whole frames in some bytes, and what is left: partial, or no frame at all."""
     found = []
     at = 0
     while len(data) - at >= 8:
@@ -152,9 +152,8 @@ def split(data: bytes) -> tuple[list[Frame], bytes]:
             break
         size = int.from_bytes(data[at + 3 : at + 7], "big")
         end = at + 8 + size
-        if end > len(data):
+        if end > len(data) or data[end - 1] != 0xCE:
             break
-        assert data[end - 1] == 0xCE, "a frame without its end marker"
         found.append(
             Frame(data[at], int.from_bytes(data[at + 1 : at + 3], "big"), data[at + 7 : end - 1])
         )
