@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from leveret.server import ServerLimits
     from leveret.server.background import RunningServer
     from leveret.server.listener import TLS
+    from leveret.storage import Storage
 
 __all__ = ["Broker"]
 
@@ -47,6 +48,8 @@ class Broker(engine.Broker):
     `ManualClock` time stands still until the test advances it; in real time, the default, what is
     due is done when `run_due` is called. `seed` makes what chance decides repeatable.
     `consumer_timeout_ms` is how long a delivery may stay unacknowledged; None is for ever.
+    `data` is a directory where durable objects and persistent messages survive the process: what
+    was done is there after `flush`, and confirms come then; `close` flushes and lets go of it.
 
     The methods named as in pika (`queue_declare`, `basic_publish`, …) use channels of the broker's
     own: a refused call raises, and the next one finds a working channel.
@@ -66,6 +69,7 @@ class Broker(engine.Broker):
         clock: Clock | None = None,
         seed: int | None = None,
         consumer_timeout_ms: int | None = DEFAULT_CONSUMER_TIMEOUT_MS,
+        data: str | os.PathLike[str] | None = None,
     ) -> None:
         if profile not in PROFILES:
             known = ", ".join(PROFILES)
@@ -84,6 +88,12 @@ class Broker(engine.Broker):
         if isinstance(clock, ManualClock):
             # looked up when called: a served broker has them hold a lock
             clock.attach(lambda: self.next_deadline_ms(), lambda: self.run_due())
+        #: What keeps the broker's directory; None without one.
+        self.storage: Storage | None = None
+        if data is not None:
+            from leveret.storage import Storage
+
+            self.storage = Storage.open(self, data)
 
     @classmethod
     def from_file(
@@ -93,6 +103,7 @@ class Broker(engine.Broker):
         profile: str | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        data: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Make a broker and declare in it what a topology file says.
 
@@ -105,7 +116,7 @@ class Broker(engine.Broker):
         """
         from leveret.config import load
 
-        return cls.from_topology(load(path), profile=profile, clock=clock, seed=seed)
+        return cls.from_topology(load(path), profile=profile, clock=clock, seed=seed, data=data)
 
     @classmethod
     def from_topology(
@@ -115,6 +126,7 @@ class Broker(engine.Broker):
         profile: str | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        data: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Make a broker and declare a topology in it.
 
@@ -124,9 +136,37 @@ class Broker(engine.Broker):
         """
         from leveret.declare import declare
 
-        broker = cls(profile or topology.compatibility, clock, seed)
-        declare(topology, broker)
+        broker = cls(profile or topology.compatibility, clock, seed, data=data)
+        try:
+            declare(topology, broker)
+            broker.flush()
+        except BaseException:
+            broker.close()
+            raise
         return broker
+
+    # -- durability
+
+    def flush(self) -> None:
+        """Make all that was done so far durable and give its confirms; without `data`, do nothing.
+
+        Raises:
+            StorageError: it cannot be written now; nothing is lost, and calling again tries again.
+
+        """
+        if self.storage is not None:
+            self.storage.flush()
+
+    def close(self) -> None:
+        """Make all durable and let the data directory go; nothing is kept from here on.
+
+        Raises:
+            StorageError: see `flush`; the directory is let go all the same.
+
+        """
+        storage, self.storage = self.storage, None
+        if storage is not None:
+            storage.close()
 
     # -- channels and routes
 
