@@ -32,9 +32,9 @@ class StoredMessage(AnyMessage):
     """A message as it was stored: its header is decoded when somebody asks for a property."""
 
     __slots__ = (
+        "_body",
         "_properties",
         "address",
-        "body",
         "died",
         "exchange",
         "expiration_ms",
@@ -44,14 +44,13 @@ class StoredMessage(AnyMessage):
         "size",
     )
     _properties: Properties
-    body: bytes
     is_plain = False
 
     def __init__(self, keys: tuple[str, ...], header: bytes, body: bytes) -> None:
         self.exchange, self.routing_key, *extra = keys
         self.extra_keys = tuple(extra)
         self.header = header
-        self.body = body
+        self._body = body
         self.size = len(body)
         self.expiration_ms: int | None = None
         self.died = False
@@ -64,6 +63,11 @@ class StoredMessage(AnyMessage):
         except AttributeError:
             self._properties = decode_properties(self.header)
             return self._properties
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return self._body
 
     @property
     def is_persistent(self) -> bool:
