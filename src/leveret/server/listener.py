@@ -392,6 +392,10 @@ class Server:
 
     # -- memory
 
+    def measure(self) -> None:
+        """Look at the memory now. Only the loop's thread may, with the lock held."""
+        self._measure()
+
     def _measure(self) -> None:
         self._unmeasured = 0
         held = held_bytes(self.broker) + sum(connection.unsent for connection in self._clients)
