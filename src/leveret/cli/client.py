@@ -5,9 +5,7 @@ The client is aio-pika, which the extra `client` installs: it is imported when a
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -89,6 +87,8 @@ def run_client(url: str, work: Callable[[AbstractConnection], Coroutine[object, 
         async with connection:
             return await work(connection)
 
+    import asyncio
+
     try:
         return asyncio.run(talk())
     except (aio_pika.exceptions.AMQPError, ConnectionError) as error:
@@ -97,6 +97,9 @@ def run_client(url: str, work: Callable[[AbstractConnection], Coroutine[object, 
 
 async def until_signalled(work: Awaitable[T]) -> T | None:
     """Wait for `work`; SIGINT or SIGTERM end it, and None is returned."""
+    import asyncio
+    import signal
+
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from leveret.broker import Broker
-from leveret.config import load
-from leveret.declare import declare
 from leveret.engine.permissions import Permission, User, hash_password
 from leveret.errors import TopologyError
 from leveret.server.logs import tell
@@ -73,7 +71,7 @@ class Setup:
         if self.file is None:
             broker = Broker() if self.profile is None else Broker(self.profile)
         else:
-            broker = Broker.from_topology(load(self.file), profile=self.profile)
+            broker = Broker.from_file(self.file, profile=self.profile)
         for user in self.users:
             hashed = hash_password(user.password, broker.random)
             broker.users.add(User(user.name, hashed, user.tags))
@@ -102,6 +100,9 @@ class Setup:
             tell(logging.ERROR, "certificates not read", reason=error)
         if self.file is None:
             return
+        from leveret.config import load
+        from leveret.declare import declare
+
         loop = asyncio.get_running_loop()
         try:
             # A large file takes seconds to read: clients need not wait.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,7 +19,6 @@ from leveret.wire.frames import (
 from leveret.wire.methods import decode_method
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from leveret.server.background import RunningServer
@@ -36,6 +36,10 @@ class RawClient:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         sock.settimeout(TIMEOUT_S)
+        if (
+            sock.family != socket.AF_UNIX
+        ):  # else each small write waits 40 ms for an acknowledgement
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._rest = b""
 
     def send(self, data: bytes) -> None:
