@@ -308,3 +308,24 @@ def test_a_client_that_never_reads_the_end_is_dropped(
     client.send(method_frame(1, "basic.consume", queue="q", no_ack=True))
     client.send(method_frame(0, "connection.close"))
     eventually(lambda: not server._server._clients, server)
+
+
+def test_a_client_whose_output_fails_leaves_the_others_theirs(
+    broker: leveret.Broker, serve: Any, raw: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    clients = [raw(server).log_in() for _ in range(3)]
+    broker.exchange_declare("all", "fanout")
+    for number, client in enumerate(clients):
+        client.call("queue.declare", queue=f"q{number}")
+        client.call("queue.bind", queue=f"q{number}", exchange="all")
+        client.call("basic.consume", queue=f"q{number}", no_ack=True)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with server.lock:
+        monkeypatch.setattr(list(server._server._clients.values())[1], "flush", fail)
+    broker.basic_publish("all", "", b"for each")
+    assert clients[0].method().name == "basic.deliver"
+    assert clients[2].method().name == "basic.deliver"

@@ -30,7 +30,8 @@ class RunningServer:
         self._ending = ExitStack()
         self._unshare: Callable[[], None]
         #: Held for each turn of the server. Hold it around several calls that belong together,
-        #: or to look at what has no method (`broker.virtual_hosts`), and not for long.
+        #: or to look at what has no method (`broker.virtual_hosts`): not for long, and not while
+        #: the server is closed.
         self.lock = lock
 
     @property

@@ -346,11 +346,16 @@ class Server:
     def _flush(self) -> None:
         with self.lock:
             self._flush_due = False
-            waiting, self._with_output = self._with_output, []
-            for connection in waiting:
-                client = self._clients.get(connection)
-                if client is not None:
-                    client.flush()
+            waiting, self._with_output = deque(self._with_output), []
+            try:
+                while waiting:
+                    client = self._clients.get(waiting.popleft())
+                    if client is not None:
+                        client.flush()
+            finally:
+                # where one fails, what the others have to write is not forgotten
+                for connection in waiting:
+                    self.has_output(connection)
             if self.watch is not None:
                 self.watch()
 
@@ -379,8 +384,10 @@ class Server:
     def _run_due(self) -> None:
         with self.lock:
             self._timer = self._timer_ms = None
-            self.broker.run_due()
-            self._keep_time()
+            try:
+                self.broker.run_due()
+            finally:
+                self._keep_time()
 
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(1, self._tick)
