@@ -273,11 +273,19 @@ class PublishMethods(ChannelBase):
             _coalesce(confirmed, refused + held, self.listener.confirmed)
         if refused:
             self._refused = []
-            _coalesce(refused, confirmed + held, self.listener.refused)
+            # RabbitMQ sends a single ack as one, but for a single nack it has no such clause.
+            as_one = not self.coalesce_confirms
+            _coalesce(refused, confirmed + held, self.listener.refused, single=as_one)
 
 
-def _coalesce(tags: list[int], others: list[int], send: Callable[[int, bool], None]) -> None:
-    if len(tags) == 1:
+def _coalesce(
+    tags: list[int],
+    others: list[int],
+    send: Callable[[int, bool], None],
+    *,
+    single: bool = True,
+) -> None:
+    if single and len(tags) == 1:
         send(tags[0], False)
         return
     cutoff = min(others, default=tags[-1] + 1)
