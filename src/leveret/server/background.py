@@ -28,7 +28,8 @@ class RunningServer:
     def __init__(self, server: Server, lock: AbstractContextManager[object]) -> None:
         self._server = server
         self._ending = ExitStack()
-        self._unshare: Callable[[], None]
+        # Takes the lock off the broker's calls; there is nothing to take off before it is on.
+        self._unshare: Callable[[], object] = lambda: None
         #: Held for each turn of the server. Hold it around several calls that belong together,
         #: or to look at what has no method (`broker.virtual_hosts`): not for long, and not while
         #: the server is closed.
@@ -119,10 +120,10 @@ def serve_in_thread(
     with ExitStack() as ending:
         thread.start()
         ending.callback(end_loop)
+        ending.callback(lambda: running._unshare())
         ending.callback(lambda: wait_for(server.stop()))
         wait_for(start())
         running._unshare = share(broker, lock)
-        ending.callback(lambda: running._unshare())
         running._ending = ending.pop_all()
     return running
 
