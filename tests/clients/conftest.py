@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -53,14 +53,18 @@ def url(server: RunningServer) -> str:
 
 
 @pytest.fixture
-def need(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Skip where a Python module, or a program, is not installed."""
+def need(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """Skip where a Python module, or a program, is not installed; return the first module."""
 
-    def check(*modules: str, programs: tuple[str, ...] = ()) -> None:
-        there = [importlib.util.find_spec(name) for name in modules]
-        if not all(there) or not all(map(shutil.which, programs)):
+    def check(*modules: str, programs: tuple[str, ...] = ()) -> Any:
+        try:
+            imported = [importlib.import_module(name) for name in modules]
+        except ImportError:
+            imported = []
+        if len(imported) != len(modules) or not all(map(shutil.which, programs)):
             request.config.stash[_WAS_SKIPPED] = True
             pytest.skip(HOW_TO_RUN)
+        return imported[0] if imported else None
 
     return check
 

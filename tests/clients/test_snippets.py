@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import frozen
@@ -64,7 +64,7 @@ def test_every_client_of_the_page_is_known() -> None:
 def test_a_snippet_prints_what_the_page_says(
     snippet: Snippet,
     server: RunningServer,
-    need: Callable[..., None],
+    need: Callable[..., Any],
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
