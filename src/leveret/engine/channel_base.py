@@ -256,7 +256,11 @@ def amqp_method(
 
 def strip_name(name: str) -> str:
     """Return a name as RabbitMQ takes it: without CR and LF (S21)."""
-    return name.replace("\r", "").replace("\n", "")
+    if "\r" not in name and "\n" not in name:
+        return name
+    stripped = name.replace("\r", "").replace("\n", "")
+    # Bytes that were not UTF-8 before may be it now that what stood between them is gone.
+    return stripped.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def random_name(prefix: str, random: Random) -> str:
