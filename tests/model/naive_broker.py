@@ -5,7 +5,7 @@ off: the rules are those of RabbitMQ's `rabbit_amqqueue_process`, `rabbit_queue_
 `rabbit_dead_letter`. Nothing here comes from the code under test.
 
 Where RabbitMQ leaves the order open (two queues whose heads expire at the same instant, the queues
-that a closed channel gives its messages back to), an operation returns every world that may be.
+that a closed channel gives its messages back to), an operation gives every world that may be.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import copy
 import datetime
 import itertools
 from collections import Counter
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 How: TypeAlias = Literal["ack", "reject", "nack_requeue", "reject_requeue"]
 
@@ -409,39 +412,44 @@ class NaiveBroker:
 
     # -- what may go one way or another
 
-    def close(self, number: int) -> list[NaiveBroker]:
-        """Close a channel and open another one; its letters go back, queue by queue (S81)."""
-        channel = self.channels[number]
-        queues = {queue for _, queue in (*channel.unacked.values(), *channel.consumers.values())}
-        names = sorted(queue.name for queue in queues if not queue.deleted)
-        worlds = []
-        for order in itertools.permutations(names):
-            world = copy.deepcopy(self)
-            world._close(number, order)
-            worlds.append(world)
-        return worlds
+    def close(self, number: int) -> Iterator[NaiveBroker]:
+        """Close a channel and open another one; its letters go back, queue by queue (S81).
 
-    def _close(self, number: int, order: tuple[str, ...]) -> None:
+        A quorum queue takes them back consumer by consumer, not in order over all.
+        """
+        channel = self.channels[number]
+        held = [(letter, queue) for letter, queue in channel.unacked.values() if not queue.deleted]
+        queues = {queue for _, queue in (*held, *channel.consumers.values())}
+        takers = {_taker(letter) for letter, queue in held if queue.spec.quorum}
+        for names in itertools.permutations(sorted(q.name for q in queues if not q.deleted)):
+            for order in itertools.permutations(sorted(takers)):
+                world = copy.deepcopy(self)
+                world._close(number, names, order)
+                yield world
+
+    def _close(self, number: int, names: tuple[str, ...], takers: tuple[str, ...]) -> None:
         channel = self.channels[number]
         self.channels[number] = NaiveChannel()
-        for queue in (self.queues[name] for name in order):
+        for queue in (self.queues[name] for name in names):
             queue.leave([consumer for consumer, of in channel.consumers.values() if of is queue])
             letters = [letter for letter, of in channel.unacked.values() if of is queue]
+            if queue.spec.quorum:
+                letters.sort(key=lambda letter: takers.index(_taker(letter)))
             for letter in letters:
                 queue.unacked.remove(letter)
             self._put_back(queue, letters, counted=True)
             self._run(queue)
         self._bury()
 
-    def advance(self, ms: int) -> list[NaiveBroker]:
+    def advance(self, ms: int) -> Iterator[NaiveBroker]:
         """Let time pass. Of heads that expire at the same instant, any queue's may go first."""
-        end_ms, worlds, done = self.now_ms + ms, [self], []
+        end_ms, worlds = self.now_ms + ms, [self]
         while worlds:
             world = worlds.pop()
             due = world._due(end_ms)
             if not due:
                 world.now_ms = end_ms
-                done.append(world)
+                yield world
                 continue
             next_ms = min(queue.ready[0].expires_at or _NEVER for queue in due)
             for queue in world._due(next_ms):
@@ -450,7 +458,11 @@ class NaiveBroker:
                 branch._expire(branch.queues[queue.name])
                 branch._bury()
                 worlds.append(branch)
-        return done
+
+
+def _taker(letter: Letter) -> str:
+    """Return the tag of the consumer that holds a letter; none for basic.get."""
+    return letter.consumer.tag if letter.consumer else ""
 
 
 def _counted(queue: NaiveQueue, letter: Letter) -> Letter:

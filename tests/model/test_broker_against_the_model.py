@@ -27,6 +27,8 @@ import leveret
 from leveret.errors import PreconditionFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leveret.engine import Channel
     from leveret.queues import Queue
 
@@ -331,10 +333,15 @@ class Conversation(RuleBasedStateMachine):
 
     # -- comparing
 
-    def take_the_fitting_one(self, worlds: list[NaiveBroker]) -> None:
-        fitting = [world for world in worlds if not self.differences(world)]
-        assert fitting, f"no world fits; the first differs: {self.differences(worlds[0])}"
-        self.model = fitting[0]
+    def take_the_fitting_one(self, worlds: Iterator[NaiveBroker]) -> None:
+        first = None
+        for world in worlds:
+            differences = self.differences(world)
+            if not differences:
+                self.model = world
+                return
+            first = first or differences
+        raise AssertionError(f"no world fits; the first differs: {first}")
 
     def differences(self, model: NaiveBroker) -> list[tuple[str, object, object]]:
         """Return what differs: what, here, in the model."""
