@@ -175,8 +175,8 @@ class _Reader:
 
     def _exchange(self, item: Object) -> str:
         given = _given("exchanges", item, ("durable", "auto_delete", "internal"))
-        if given is None or not isinstance(item.get("type"), str):
-            return "its type or its flags have a form that is not known"
+        if given is None or not isinstance(item.get("type"), str) or not _has_arguments(item):
+            return "its type, flags or arguments have a form that is not known"
         if item["name"] == "":
             return "the default exchange is always there"
         durable, auto_delete, internal = given
@@ -187,8 +187,8 @@ class _Reader:
 
     def _queue(self, item: Object) -> str:
         given = _given("queues", item, ("durable", "auto_delete"))
-        if given is None:
-            return "its flags have a form that is not known"
+        if given is None or not _has_arguments(item):
+            return "its flags or arguments have a form that is not known"
         durable, auto_delete = given
         self._host(item.get("vhost", "/")).queues[item["name"]] = QueueDeclaration(
             item["name"], durable, False, auto_delete, _arguments(item)
@@ -296,6 +296,12 @@ def _is_missing(name: Any, host: str, there: Collection[tuple[str, str]]) -> boo
 def _given(section: str, item: Object, names: tuple[str, ...]) -> list[bool] | None:
     values = [item.get(name, default_of(section, name, item)) for name in names]
     return values if all(isinstance(value, bool) for value in values) else None
+
+
+def _has_arguments(item: Object) -> bool:
+    """Tell whether an object's arguments are a table; some versions write an empty one as `[]`."""
+    arguments = item.get("arguments", {})
+    return isinstance(arguments, dict) or arguments in ([], None)
 
 
 def _arguments(item: Object) -> dict[str, Any]:

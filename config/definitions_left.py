@@ -62,6 +62,8 @@ def _further_fields(section: str, said: Object, item: Object) -> Object:
                 for key, part in value.items()
                 if key not in present or canonical_json(present[key]) != canonical_json(part)
             }
+            if not value:  # it leaves out what has its default
+                continue
         further[name] = value
     return further
 

@@ -83,7 +83,9 @@ def _has(section: str, name: str, item: Any) -> bool:
     if not isinstance(item, dict):
         return False
     value = item.get(name, default_of(section, name, item))
-    return isinstance(value, dict if name == "arguments" else str) or value == []
+    if name == "arguments":  # some versions of RabbitMQ write an empty table as []
+        return isinstance(value, dict) or value == []
+    return isinstance(value, str)
 
 
 def _check_twice(source: Source, value: Definitions) -> None:

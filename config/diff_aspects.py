@@ -46,6 +46,8 @@ def argument_aspects(kind: str, item: Object, before: Object) -> tuple[Aspect, .
 
 def _arguments(kind: str, item: Object) -> dict[str, Any]:
     arguments = item.get("arguments") or {}
+    if not isinstance(arguments, dict):  # what no version of RabbitMQ writes
+        return {"arguments": arguments}
     if kind == "queue" and arguments.get("x-queue-type") == "classic":
         return {name: value for name, value in arguments.items() if name != "x-queue-type"}
     return dict(arguments)
@@ -66,8 +68,8 @@ def user_aspects(password: str | None, item: Object, before: Object) -> tuple[As
 
 def _tags(tags: Any) -> set[str]:
     if isinstance(tags, str):
-        tags = filter(None, map(str.strip, tags.split(",")))
-    return set(tags or ())
+        return set(filter(None, map(str.strip, tags.split(","))))
+    return set(map(str, tags)) if isinstance(tags, list) else set()
 
 
 def _same_password(password: str | None, item: Object, before: Object) -> bool:
@@ -77,7 +79,7 @@ def _same_password(password: str | None, item: Object, before: Object) -> bool:
         return True
     if password is None or not isinstance(present, str):
         return False
-    algorithm = _HASHES.get(before.get("hashing_algorithm", ""), "md5")
+    algorithm = _HASHES.get(str(before.get("hashing_algorithm")), "md5")
     try:
         salted = base64.b64decode(present, validate=True)
     except binascii.Error:

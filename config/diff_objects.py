@@ -48,10 +48,19 @@ def compare(wanted: Topology, present: Topology) -> Iterator[Change]:
 
 
 def _whole(topology: Topology) -> Definitions:
+    """Return all that a topology says as definitions, with nothing left out."""
     rest = topology.definitions
-    return to_definitions(
+    definitions = to_definitions(
         evolve(topology, definitions=DefinitionsRest(keep=rest.keep, fields=rest.fields))
     )
+    defaults = {"apply-to": "all", "priority": 0}
+    definitions["parameters"] = [
+        item | {"value": defaults | item["value"]}
+        if item.get("component") == OPERATOR_POLICY and isinstance(item.get("value"), dict)
+        else item
+        for item in definitions["parameters"]
+    ]
+    return definitions
 
 
 @define(eq=False)
@@ -106,8 +115,9 @@ class _Comparison:
 
     def _hosts(self) -> Iterator[Change]:
         wanted, present = self._both("vhosts")
-        present.setdefault(("/",), {"name": "/"})  # it is there without being asked for
-        wanted.setdefault(("/",), {"name": "/"})
+        for hosts, definitions in ((wanted, self.wanted), (present, self.present)):
+            for name in _hosts_in(definitions):
+                hosts.setdefault((name,), {"name": name})
         self.new_hosts = {name for (name,) in wanted.keys() - present.keys()}
         self.extra_hosts = {name for (name,) in present.keys() - wanted.keys()}
         for (name,), item in wanted.items():
@@ -282,6 +292,12 @@ class _Comparison:
             else field_aspects(item, before, ("routing_key", "arguments"), "bindings")
         )
         return Change(action, "binding", host, _binding_name(item), aspects)
+
+
+def _hosts_in(definitions: Definitions) -> set[str]:
+    """Return the virtual hosts that there must be: "/" always, and those that objects are in."""
+    sections = [section for section, form in SECTIONS.items() if "vhost" in form.key]
+    return {"/"} | {item.get("vhost", "/") for section in sections for item in definitions[section]}
 
 
 def _paired(
