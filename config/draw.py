@@ -10,6 +10,7 @@ from leveret.config.draw_parts import check_size, grouped, only
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leveret.config.findings import Finding
     from leveret.config.model import Topology
     from leveret.exchanges import RouteTrace
 
@@ -43,14 +44,16 @@ def draw(
         ModuleNotFoundError: SVG or PNG is asked for and the extra `draw` is not installed.
 
     """
-    findings = topology.check() if topology.sources else ()
-    drawing = drawing_of(topology, findings, route)
-    if names := tuple(names):
-        drawing = only(drawing, names)
-    if group:
-        drawing = grouped(drawing)
-    check_size(drawing, is_grouped=group)
-    return _render(drawing, format)
+    names = tuple(names)
+
+    def drawing(findings: Iterable[Finding] = ()) -> Drawing:
+        drawn = drawing_of(topology, findings, route)
+        drawn = only(drawn, names) if names else drawn
+        return grouped(drawn) if group else drawn
+
+    # The checker takes longer than a look at the size.
+    check_size(drawing(), is_grouped=group)
+    return _render(drawing(topology.check() if topology.sources else ()), format)
 
 
 def draw_difference(wanted: Topology, present: Topology, format: Format) -> str | bytes:  # noqa: A002

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leveret.config import loads
+from leveret.config.anyfile import loads_any
 from leveret.config.definitions import SECTIONS, canonical_json, objects_by_identity
 from leveret.config.definitions_out import to_definitions
 from leveret.config.importing import import_definitions
 from leveret.config.yaml_text import flow, scalar
+from leveret.errors import TopologyError
 
 #: Names with everything that YAML, bindings and variables could stumble over.
 NAMES = st.sampled_from(
@@ -237,3 +239,25 @@ def test_a_value_written_as_yaml_reads_as_itself(value: Any) -> None:
         while isinstance(found, list | dict):
             found = found[0] if isinstance(found, list) else found["b"]
         assert canonical_json(found) == canonical_json(value)
+
+
+STRANGE = st.sampled_from([None, 0, -1, "", [], {}, [1], {"a": 1}, True, 1.5, "x", "/"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_definitions_of_a_strange_form_are_refused_or_kept_whole(data: st.DataObject) -> None:
+    definitions = {"rabbit_version": "4.1.0"} | data.draw(DEFINITIONS)
+    for section in SECTIONS:
+        for item in definitions.get(section, ()):
+            for name in data.draw(st.sets(st.sampled_from(sorted(item)), max_size=1)):
+                item[name] = data.draw(STRANGE)
+    text = json.dumps(definitions)
+    try:
+        imported = import_definitions(text)
+    except TopologyError:
+        return
+    read = loads_any(text)
+    assert not imported.topology.diff(read)
+    assert not read.diff(imported.topology)
+    assert read.draw("dot")

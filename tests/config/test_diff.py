@@ -198,6 +198,14 @@ def test_parameters_of_plugins_are_compared_too() -> None:
     assert (change.action, change.kind, change.name) == ("update", "parameter", "shovel s")
 
 
+def test_an_operator_policy_may_leave_out_what_has_its_default() -> None:
+    value = {"pattern": ".*", "definition": {"max-length": 1}}
+    parameter = {"vhost": "/", "component": "operator_policy", "name": "p", "value": value}
+    policy = "{pattern: '.*', definition: {max-length: 1}}"
+    read = loads_any(json.dumps({"vhosts": [], "parameters": [parameter]}))
+    assert not read.diff(loads(f"operator_policies: {{p: {policy}}}\n"))
+
+
 def test_a_change_knows_where_the_wanted_object_stands() -> None:
     change = only("queues:\n  q: {}\n", "exchanges: {}\n")
     assert change.position == Position("wanted.yaml", 2, 3)
