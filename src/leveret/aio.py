@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from leveret.engine.broker import Broker
     from leveret.server import ServerLimits
-    from leveret.server.listener import TLS
+    from leveret.server.tls import TLS
 
 __all__ = ["serve"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leveret.properties import FieldTable, Properties
     from leveret.server import ServerLimits
     from leveret.server.background import RunningServer
-    from leveret.server.listener import TLS
+    from leveret.server.tls import TLS
     from leveret.storage import Storage
 
 __all__ = ["Broker"]

@@ -111,8 +111,8 @@ def _fill(broker: Any, server: RunningServer) -> None:
     broker.queue_declare("q")
     for _ in range(120):
         broker.basic_publish("", "q", b"x" * (10 * KIB))
-    with server.lock:
-        server._server._measure()
+    server.server.loop.call_soon_threadsafe(server.server._measure_again)
+    eventually(lambda: server.server.alarm.ringing, server)
 
 
 def test_s125_a_publisher_is_told_and_not_read_until_memory_is_free(

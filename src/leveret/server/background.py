@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from leveret.engine.broker import Broker
     from leveret.server.limits import ServerLimits
-    from leveret.server.listener import TLS
+    from leveret.server.tls import TLS
 
 __all__ = ["RunningServer", "serve_in_thread"]
 

@@ -1,39 +1,33 @@
-"""The server: accepts clients, writes their output once a turn, keeps the broker's time."""
+"""The server: its clients, their turns and output, their heartbeats, and the memory they fill."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
-from attrs import define
-
-from leveret.clock import ManualClock
 from leveret.errors import ConnectionForced
-from leveret.server.addresses import bind_tcp, bind_unix, url_of
+from leveret.server.addresses import bind_tcp, bind_unix
 from leveret.server.admission import Admission
+from leveret.server.deadlines import Deadlines
 from leveret.server.limits import ServerLimits
+from leveret.server.listeners import Listeners, context_of
 from leveret.server.logs import tell
 from leveret.server.memory import MemoryAlarm, held_bytes
 from leveret.server.outbox import LoopOutbox, put_outbox
-from leveret.server.tls import TLSFiles
 from leveret.server.transport import ClientTransport
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from leveret.engine.broker import Broker
+    from leveret.server.tls import TLS, LoginFrom
     from leveret.wire import ServerConnection
-
-    TLS: TypeAlias = TLSFiles | ssl.SSLContext
 
 __all__ = ["Server"]
 
@@ -44,15 +38,6 @@ MEASURE_EVERY = 16 * 1024 * 1024
 MEASURE_RINGING_S = 0.1
 
 SHUTDOWN = "broker forced connection closure with reason 'shutdown'"
-
-
-@define(eq=False)
-class _Listener:
-    """A socket listened on. It stays open while the TLS in front of it is exchanged."""
-
-    sock: socket.socket
-    tls: TLS | None
-    accepting: asyncio.AbstractServer
 
 
 class Server:
@@ -81,20 +66,15 @@ class Server:
         self.alarm = self._alarm()
         #: Called, with the lock held, when input was worked off, output written, or a client gone.
         self.watch: Callable[[], object] | None = None
-        #: Where it listens, as URLs in the order of `start`.
-        self.urls: list[str] = []
         self._shared = lock is not None
         self._thread = 0
         self._clients: dict[ServerConnection, ClientTransport] = {}
         self._accepted = 0
-        self._listeners: list[_Listener] = []
+        self._listeners = Listeners(self._client, self.limits.handshake_s)
+        self._deadlines: Deadlines
         self._admission: Admission
         self._with_output: list[ServerConnection] = []
         self._flush_due = False
-        # When the broker's first deadline comes, and whether to look for another one.
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ms: int | None = None
-        self._look_due = False
         self._turn_ends = 0.0
         self._unmeasured = 0
         self._measuring: asyncio.TimerHandle | None = None
@@ -105,6 +85,11 @@ class Server:
     def _alarm(self) -> MemoryAlarm:
         high_bytes = self.limits.memory_bytes
         return MemoryAlarm() if high_bytes is None else MemoryAlarm(high_bytes, lambda: None)
+
+    @property
+    def urls(self) -> list[str]:
+        """Where it listens, as URLs in the order of `start`."""
+        return self._listeners.urls
 
     @property
     def url(self) -> str:
@@ -130,11 +115,11 @@ class Server:
             RuntimeError: the broker is served already, by another server.
 
         """
-        context = _context(tls)
+        context = context_of(tls)
         self._begin()
         bound = bind_tcp(host, port)
         for sock in bound:
-            await self._listen(sock, tls, context)
+            await self._listeners.listen(self.loop, sock, tls, context)
         return int(bound[0].getsockname()[1])
 
     async def start_unix(self, path: str | Path) -> None:
@@ -146,7 +131,7 @@ class Server:
 
         """
         self._begin()
-        await self._listen(bind_unix(path), None, None)
+        await self._listeners.listen(self.loop, bind_unix(path), None, None)
 
     async def reload_tls(self) -> None:
         """Read certificates again, for connections from now on.
@@ -155,22 +140,14 @@ class Server:
             OSError: a file cannot be read; everything stays as it was.
 
         """
-        contexts = [_context(listener.tls) for listener in self._listeners]
-        for listener, context in zip(self._listeners, contexts, strict=True):
-            if context is not None:
-                old = listener.accepting
-                listener.accepting = await self._accept(listener.sock, listener.tls, context)
-                old.close()
+        await self._listeners.reload_tls(self.loop)
 
     async def stop(self, reason: str = SHUTDOWN) -> None:
         """Stop listening, close every connection with 320, and wait until all are gone.
 
         A client that does not answer within `stop_grace_s` is dropped.
         """
-        for listener in self._listeners:
-            listener.accepting.close()
-            _close(listener.sock)
-        self._listeners.clear()
+        self._listeners.close()
         with self.lock:
             for connection in list(self._clients):
                 connection.close(ConnectionForced(reason))
@@ -195,49 +172,27 @@ class Server:
         if self._ticking is not None:
             return
         with self.lock:
-            if self.broker.timers.on_earlier is not None:
-                raise RuntimeError("the broker is served already")
             self.loop = asyncio.get_running_loop()
             self._thread = threading.get_ident()
+            self._deadlines = Deadlines(self.loop, self.soon, self.lock)
+            self._deadlines.keep(self.broker)
             self._admission = Admission(self.limits, self.loop.time)
-            self.broker.timers.on_earlier = self._earlier
             put_outbox(self.broker, LoopOutbox(self.soon, self.lock))
             self._ticking = self.loop.call_later(1, self._tick)
-            self._keep_time()
 
     def _end(self) -> None:
-        for timer in (self._timer, self._measuring, self._ticking):
-            if timer is not None:
-                timer.cancel()
+        if self._measuring is not None:
+            self._measuring.cancel()
         if self._ticking is not None:
+            self._ticking.cancel()
             self._ticking = None
             with self.lock:
-                self.broker.timers.on_earlier = None
+                self._deadlines.drop()
                 put_outbox(self.broker, deque())
 
-    async def _listen(
-        self, sock: socket.socket, tls: TLS | None, context: ssl.SSLContext | None
-    ) -> None:
-        accepting = await self._accept(sock, tls, context)
-        self._listeners.append(_Listener(sock, tls, accepting))
-        self.urls.append(url_of(sock, tls=tls is not None))
-        tell(logging.INFO, "listening", url=self.urls[-1])
-
-    async def _accept(
-        self, sock: socket.socket, tls: TLS | None, context: ssl.SSLContext | None
-    ) -> asyncio.AbstractServer:
-        login_from = tls.login_from if isinstance(tls, TLSFiles) else "common_name"
-
-        def client() -> ClientTransport:
-            self._accepted += 1
-            return ClientTransport(self, self._accepted, login_from)
-
-        arguments: dict[str, Any] = {"sock": sock.dup(), "backlog": 1024}
-        if context is not None:
-            arguments |= {"ssl": context, "ssl_handshake_timeout": self.limits.handshake_s}
-        if sock.family == socket.AF_UNIX:
-            return await self.loop.create_unix_server(client, **arguments)
-        return await self.loop.create_server(client, **arguments)
+    def _client(self, login_from: LoginFrom) -> ClientTransport:
+        self._accepted += 1
+        return ClientTransport(self, self._accepted, login_from)
 
     # -- for whoever holds the lock
 
@@ -258,12 +213,11 @@ class Server:
         clients = self.clients
         for client in clients:
             client.connection.close(ConnectionForced(reason))
-        self.broker.timers.on_earlier = None
+        self._deadlines.drop()
         put_outbox(self.broker, deque())
         self.broker = broker
-        broker.timers.on_earlier = self._earlier
+        self._deadlines.keep(broker)
         put_outbox(broker, LoopOutbox(self.soon, self.lock))
-        self._earlier()
         for client in clients:  # behind the turn that writes what was said
             self.soon(client.abort)
 
@@ -359,36 +313,6 @@ class Server:
             if self.watch is not None:
                 self.watch()
 
-    # -- time
-
-    def _earlier(self) -> None:
-        if not self._look_due:
-            self._look_due = True
-            self.soon(self._keep_time)
-
-    def _keep_time(self) -> None:
-        """Wait for the broker's first deadline; one on a manual clock comes with the clock."""
-        with self.lock:
-            self._look_due = False
-            deadline_ms = self.broker.next_deadline_ms()
-            if deadline_ms == self._timer_ms or isinstance(self.broker.clock, ManualClock):
-                return
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._timer_ms = deadline_ms
-            if deadline_ms is not None:
-                delay_ms = max(deadline_ms - self.broker.clock.now_ms(), 0)
-                self._timer = self.loop.call_later(delay_ms / 1000, self._run_due)
-
-    def _run_due(self) -> None:
-        with self.lock:
-            self._timer = self._timer_ms = None
-            try:
-                self.broker.run_due()
-            finally:
-                self._keep_time()
-
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(1, self._tick)
         self._seconds += 1
@@ -431,16 +355,3 @@ class Server:
             else:
                 connection.unblock()
                 client.read_or_not()
-
-
-def _context(tls: TLS | None) -> ssl.SSLContext | None:
-    return tls.context() if isinstance(tls, TLSFiles) else tls
-
-
-def _close(sock: socket.socket) -> None:
-    """Close a listening socket; a Unix socket's file goes with it."""
-    path = sock.getsockname()
-    sock.close()
-    if isinstance(path, str) and path:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)

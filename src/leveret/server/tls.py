@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     LoginFrom: TypeAlias = Literal["common_name", "subject_alternative_name"]
+    TLS: TypeAlias = "TLSFiles | ssl.SSLContext"
 
 __all__ = ["TLSFiles", "user_of"]
 
