@@ -94,7 +94,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def leveret_profile(request: pytest.FixtureRequest) -> str | None:
-    """The version of RabbitMQ that the test's broker behaves like; None for the topology's."""
+    """Give the version of RabbitMQ that the test's broker behaves like; None for the topology's."""
     profiles = _profiles(request.config)
     return profiles[0] if profiles else request.config.getini("leveret_profile") or None
 
@@ -104,7 +104,7 @@ def leveret_profile(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture
 def leveret_settings(request: pytest.FixtureRequest, leveret_profile: str | None) -> Settings:
-    """How the test's broker is made: from ini options, and then the marker."""
+    """Say how the test's broker is made: from ini options, and then the marker."""
     from leveret.testing.settings import Settings
 
     config = request.config
@@ -142,7 +142,7 @@ def _marked(marker: pytest.Mark, request: pytest.FixtureRequest) -> dict[str, An
 
 @pytest.fixture
 def leveret_topology(leveret_settings: Settings) -> Topology | None:
-    """The topology that the test's broker begins with, as `leveret.config.load` gives it."""
+    """Give the topology that the test's broker begins with, as `leveret.config.load` gives it."""
     return leveret_settings.loaded()
 
 

@@ -134,7 +134,9 @@ class Recorder:
 
         from leveret.config.importing import import_definitions
 
-        hosts = dict.fromkeys(["/", *(key[0] for objects in self._found.values() for key in objects)])
+        hosts = dict.fromkeys(["/"])
+        for objects in self._found.values():
+            hosts |= dict.fromkeys(identity[0] for identity in objects)
         definitions = {
             "vhosts": [{"name": name} for name in hosts],
             **{section: list(objects.values()) for section, objects in self._found.items()},
