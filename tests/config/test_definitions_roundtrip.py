@@ -247,7 +247,7 @@ STRANGE = st.sampled_from([None, 0, -1, "", [], {}, [1], {"a": 1}, True, 1.5, "x
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_definitions_of_a_strange_form_are_refused_or_kept_whole(data: st.DataObject) -> None:
-    definitions = {"rabbit_version": "4.1.0"} | data.draw(DEFINITIONS)
+    definitions: dict[str, Any] = {"rabbit_version": "4.1.0", **data.draw(DEFINITIONS)}
     for section in SECTIONS:
         for item in definitions.get(section, ()):
             for name in data.draw(st.sets(st.sampled_from(sorted(item)), max_size=1)):
