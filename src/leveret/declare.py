@@ -115,7 +115,9 @@ def _declare_objects(
 
 
 def _declare_user(user: config.User, broker: Broker) -> None:
-    hashed = None if user.password is None else hash_password(user.password, broker.random)
+    hashed = user.password_hash
+    if user.password is not None:
+        hashed = hash_password(user.password, broker.random)
     broker.users.add(User(user.name, hashed, frozenset(user.tags)))
     for host, permission in user.permissions.items():
         broker.users.set_permission(
