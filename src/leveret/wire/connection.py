@@ -331,8 +331,12 @@ class ServerConnection:
             self._rest = data[at:] if at else data
         for channel in self.confirming:
             channel.engine.flush_confirms()
-        if self.blocking and self._addresses and not self.blocked:
+        if self.blocking and self._addresses and not self.blocked and not self._unfinished():
             self._block_publisher()
+
+    def _unfinished(self) -> bool:
+        """Say whether a message has begun to come in and is not whole."""
+        return any(channel.content is not None for channel in self.channels.values())
 
     def _slices(self, data: bytes, at: int, turn_over: Callable[[], bool]) -> int:
         """Do as `_frames`, until the turn is over."""
