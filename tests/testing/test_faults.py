@@ -148,6 +148,28 @@ def test_blocked_publishers_are_told_and_consumers_go_on(amqp: Amqp, connect: Co
     amqp.wait_until(lambda: amqp.queue("q").bodies == [b"not read"])
 
 
+def test_a_publish_whose_frames_come_apart_still_passes_the_alarm(
+    amqp: Amqp, connect: Connect
+) -> None:
+    """S125: the publish that has a client blocked is taken."""
+    client, other = connect("in parts"), connect()
+    other.channel().queue_declare("q")
+    channel = client.channel()
+    channel.queue_declare("q")
+    sock = client._impl._transport._sock
+    publish = b"\x00\x3c\x00\x28\x00\x00\x00\x01q\x00"
+    header = b"\x00\x3c\x00\x00" + (1).to_bytes(8, "big") + b"\x00\x00"
+    with amqp.block_connections():
+        for kind, payload in ((1, publish), (2, header), (3, b"m")):
+            frame = (
+                bytes([kind]) + b"\x00\x01" + len(payload).to_bytes(4, "big") + payload + b"\xce"
+            )
+            sock.sendall(frame)
+            amqp._turn()
+        amqp.wait_until(lambda: amqp.queue("q").bodies == [b"m"])
+        amqp.wait_until(lambda: amqp._server.clients[0].connection.blocked)
+
+
 def test_slow_deliveries_come_one_by_one_as_time_passes(amqp: Amqp, work: Work) -> None:
     amqp.broker.queue_declare("q")
     amqp.broker.queue_declare("other")

@@ -23,6 +23,11 @@ bindings:
 """
 
 
+# A run within this process drops the modules it was the first to import, but for those in C, which
+# then go on with classes that nobody else has: they are imported here, before.
+config.loads(TOPOLOGY)
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     """Make a project with a topology file."""
@@ -215,7 +220,6 @@ def test_a_suite_runs_under_each_profile(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*test_socket[[]rabbitmq-3.13[]] PASSED*"])
     result = project.runpytest_inprocess("--leveret-profiles=3.12")
     result.stderr.fnmatch_lines(["*'3.12' is none of 3.10, 3.13, 4.2, 4.3*"])
-    result.stdout.fnmatch_lines(["*"])
 
 
 def test_what_clients_declare_is_recorded_as_a_topology_file(project: pytest.Pytester) -> None:

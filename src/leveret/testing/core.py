@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leveret.server.limits import ServerLimits
@@ -33,6 +34,9 @@ T = TypeVar("T")
 #: Clients under test that do not answer are not waited for, and a test of refused logins is not
 #: to close its own address out.
 LIMITS = ServerLimits(stop_grace_s=0.1, login_failures=1_000_000)
+
+#: What is waited for is looked at again after so long, also where nothing happened in the broker.
+_LOOK_AGAIN_S = 0.01
 
 _numbers = itertools.count(1)
 
@@ -356,7 +360,14 @@ class _Condition:
             self._condition.notify_all()
 
     def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        return self._condition.wait_for(holds, timeout_s)
+        """Wait until something holds, asked again now and then: it may depend on clients alone."""
+        end_s = time.monotonic() + timeout_s
+        while not holds():
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._condition.wait(min(left_s, _LOOK_AGAIN_S))
+        return True
 
 
 def _refuse_in_loop(name: str) -> None:

@@ -51,8 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known; begin to record where that is asked for."""
+    """Make the marker known, look at the options; begin to record where that is asked for."""
     config.addinivalue_line("markers", _MARKER)
+    _profiles(config)
     if config.getoption("leveret_record"):
         from leveret.testing.recorder import Recorder
 

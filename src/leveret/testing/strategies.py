@@ -263,7 +263,8 @@ def _binding(
     key = ""
     arguments: dict[str, FieldValue] = {}
     if exchange.type == "headers":
-        arguments = {"x-match": draw(st.sampled_from(["all", "any"]))} | draw(headers())
+        arguments = draw(headers())
+        arguments["x-match"] = draw(st.sampled_from(["all", "any"]))
     elif exchange.type == "topic":
         key = draw(patterns())
     elif exchange.type == "direct":
