@@ -163,23 +163,6 @@ def test_a_simple_queue_and_a_pool(kombu: Any, connection: Any) -> None:
         assert message.payload == {"n": 0}
 
 
-def test_a_connection_that_breaks_is_mended_by_ensure(
-    kombu: Any, connection: Any, broker: Any
-) -> None:
-    kombu.Queue("q")(connection.channel()).declare()
-    producer = connection.Producer()
-    producer.publish("before", routing_key="q")
-    for each in list(broker.connections):
-        each.close()
-    producer.publish(
-        "after",
-        routing_key="q",
-        retry=True,
-        retry_policy={"max_retries": 3, "interval_start": 0.01},
-    )
-    assert drain(kombu.Queue("q")(connection.channel())) == ["before", "after"]
-
-
 def test_amqp_s_heartbeats_are_answered(need: Callable[..., Any], url: str) -> None:
     amqp = need("amqp")
     host = url.rpartition("@")[2].partition("/")[0]
