@@ -32,9 +32,6 @@ class Queue(QueueBase):
     a requeue; settings that are not used cost one test each.
     """
 
-    def _self(self) -> Queue:
-        return self
-
     # -- publishing
 
     def publish(self, message: AnyMessage) -> bool:

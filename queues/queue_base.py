@@ -6,7 +6,7 @@ The rules are those of RabbitMQ's classic queue (`rabbit_amqqueue_process`) and,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from attrs import define, field
 
@@ -158,10 +158,7 @@ class QueueBase:
             self._lease_timer = True
             self.host.call_at(self._lease_ends_ms, self._lease_due)
         else:
-            self.host.queue_ended(self._self(), "expired")
-
-    def _self(self) -> Queue:
-        raise NotImplementedError
+            self.host.queue_ended(cast("Queue", self), "expired")
 
     # -- limits
 
@@ -198,7 +195,7 @@ class QueueBase:
         if entry.stored and self.journal is not None:
             self.journal.settled(entry)
         self._died[reason] = self._died.get(reason, 0) + 1
-        self.host.message_died(self._self(), entry.message, reason)
+        self.host.message_died(cast("Queue", self), entry.message, reason)
 
     # -- expiry of messages
 

@@ -262,8 +262,7 @@ class VirtualHost:
             if exchange.durable:
                 self.note("exchange", (name,), None)
             self.published.pop(name, None)
-            for binding in list(self.bindings.from_source(name)):
-                self.bindings.remove(binding)
+            for binding in self.bindings.drop_source(name):
                 self._note_binding(binding, gone=True)
             names.extend(self._drop_bindings_to("exchange", name))
             self.emit("exchange.deleted", name=name)
