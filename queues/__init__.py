@@ -1,7 +1,7 @@
 """Messages, their order in a queue, consumers in turn, limits, times to live, dead-lettering."""
 
 from leveret.queues.consumers import Consumer
-from leveret.queues.message import AnyMessage, Message, QueuedMessage
+from leveret.queues.message import AnyMessage, EncodedMessage, Message, QueuedMessage
 from leveret.queues.queue import Queue, QueueHost
 from leveret.queues.queue_base import QueueJournal
 from leveret.queues.settings import QueueSettings, effective_settings
@@ -9,6 +9,7 @@ from leveret.queues.settings import QueueSettings, effective_settings
 __all__ = [
     "AnyMessage",
     "Consumer",
+    "EncodedMessage",
     "Message",
     "Queue",
     "QueueHost",

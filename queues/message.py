@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, define, evolve, field
 
+from leveret.header import decode_properties, is_persistent
 from leveret.properties import NO_PROPERTIES, Long
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from leveret.queues.consumers import Consumer
     from leveret.queues.queue import Queue
 
-__all__ = ["AnyMessage", "Message", "QueuedMessage"]
+__all__ = ["AnyMessage", "EncodedMessage", "Message", "QueuedMessage"]
 
 
 class AnyMessage:
@@ -81,6 +82,33 @@ class AnyMessage:
         """Return a copy whose headers have `name` set to `value`."""
         headers = {**(self.properties.headers or {}), name: Long(value)}
         return self.changed(properties=evolve(self.properties, headers=headers))
+
+
+class EncodedMessage(AnyMessage):
+    """A message whose `header` is bytes, decoded when somebody first asks for a property."""
+
+    __slots__ = ("_properties",)
+
+    _properties: Properties
+
+    @property
+    def header(self) -> bytes:
+        """The payload of the content header."""
+        raise NotImplementedError
+
+    @property
+    def properties(self) -> Properties:
+        """The properties, decoded when first asked for."""
+        try:
+            return self._properties
+        except AttributeError:
+            self._properties = decode_properties(self.header)
+            return self._properties
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether a durable queue keeps it through a restart: delivery mode 2."""
+        return is_persistent(self.header)
 
 
 @define(eq=False, weakref_slot=False)

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from leveret.server.background import RunningServer
 
-HOW_TO_RUN = (
-    "clients not installed were not tried; for all of them: make test-clients"
-    " (with node, npm and Debian's amqp-tools at hand)"
-)
+HOW_TO_RUN = "clients not installed were not tried; install their libraries to have them tried"
 
 #: Where npm puts amqplib: outside the repository, and found again by the next run.
 NODE_MODULES = Path(

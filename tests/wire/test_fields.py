@@ -13,15 +13,7 @@ from hypothesis import strategies as st
 from pika import data as pika_data
 
 from leveret.errors import FrameSyntaxError
-from leveret.properties import (
-    Byte,
-    Long,
-    Short,
-    UnsignedByte,
-    UnsignedInt,
-    UnsignedShort,
-)
-from leveret.wire.fields import (
+from leveret.fields import (
     MAX_DEPTH,
     FarTimestamp,
     Single,
@@ -30,6 +22,14 @@ from leveret.wire.fields import (
     encode_short_string,
     encode_table,
     skip_table,
+)
+from leveret.properties import (
+    Byte,
+    Long,
+    Short,
+    UnsignedByte,
+    UnsignedInt,
+    UnsignedShort,
 )
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from leveret.fields import decode_short_string, encode_short_string
-from leveret.header import decode_properties, encode_header, is_persistent
-from leveret.queues import AnyMessage
+from leveret.header import encode_header
+from leveret.queues import EncodedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from leveret.properties import Properties
-    from leveret.queues import QueuedMessage
+    from leveret.queues import AnyMessage, QueuedMessage
 
 __all__ = ["Place", "StoredMessage", "decode_messages", "encode_messages"]
 
@@ -28,57 +27,47 @@ _DIED = 1
 Place = tuple[int, int, int | None, int, bool]
 
 
-class StoredMessage(AnyMessage):
+class StoredMessage(EncodedMessage):
     """A message as it was stored: its header is decoded when somebody asks for a property."""
 
     __slots__ = (
         "_body",
-        "_properties",
+        "_header",
         "address",
         "died",
         "exchange",
         "expiration_ms",
         "extra_keys",
-        "header",
         "routing_key",
         "size",
     )
-    _properties: Properties
     is_plain = False
 
     def __init__(self, keys: tuple[str, ...], header: bytes, body: bytes) -> None:
         self.exchange, self.routing_key, *extra = keys
         self.extra_keys = tuple(extra)
-        self.header = header
+        self._header = header
         self._body = body
         self.size = len(body)
         self.expiration_ms: int | None = None
         self.died = False
 
     @property
-    def properties(self) -> Properties:
-        """The properties, decoded when first asked for."""
-        try:
-            return self._properties
-        except AttributeError:
-            self._properties = decode_properties(self.header)
-            return self._properties
+    def header(self) -> bytes:
+        """The payload of the content header."""
+        return self._header
 
     @property
     def body(self) -> bytes:
         """The body."""
         return self._body
 
-    @property
-    def is_persistent(self) -> bool:
-        """Whether its delivery mode is 2."""
-        return is_persistent(self.header)
-
 
 def _message(message: AnyMessage, places: int) -> bytes:
     # A message from the wire, and one stored before, has its header as bytes already.
-    header = getattr(message, "header", None)
-    if header is None:
+    if isinstance(message, EncodedMessage):
+        header = message.header
+    else:
         header = encode_header(message.properties, message.size)
     keys = (message.exchange, message.routing_key, *message.extra_keys)
     address = b"".join(map(encode_short_string, keys))

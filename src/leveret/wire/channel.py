@@ -6,8 +6,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from leveret.errors import ChannelClosedByBroker
-from leveret.wire.content import WireMessage, encode_header
-from leveret.wire.fields import encode_short_string
+from leveret.fields import encode_short_string
+from leveret.header import encode_header
+from leveret.wire.content import WireMessage
 from leveret.wire.frames import (
     FRAME_END,
     FRAME_HEADER,

@@ -27,10 +27,11 @@ from leveret.errors import (
     ResourceError,
     UnexpectedFrame,
 )
+from leveret.fields import decode_short_string
+from leveret.header import FIXED_SIZES, is_plain
 from leveret.wire.channel import WireChannel
-from leveret.wire.content import FIXED_SIZES, LargeMessage, WireMessage, is_plain
+from leveret.wire.content import LargeMessage, WireMessage
 from leveret.wire.dispatch import HANDLERS
-from leveret.wire.fields import decode_short_string
 from leveret.wire.frames import (
     FRAME_BODY,
     FRAME_HEADER,

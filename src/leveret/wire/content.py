@@ -6,32 +6,13 @@ what was received. Its flags word says whether a property is there that needs a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from leveret.header import FLAG_PRIORITY, is_plain
+from leveret.queues import EncodedMessage
 
-from leveret.header import (
-    FIXED_SIZES,
-    FLAG_PRIORITY,
-    decode_properties,
-    encode_header,
-    is_persistent,
-    is_plain,
-)
-from leveret.queues import AnyMessage
-
-if TYPE_CHECKING:
-    from leveret.properties import Properties
-
-__all__ = [
-    "FIXED_SIZES",
-    "LargeMessage",
-    "WireMessage",
-    "decode_properties",
-    "encode_header",
-    "is_plain",
-]
+__all__ = ["LargeMessage", "WireMessage"]
 
 
-class WireMessage(AnyMessage):
+class WireMessage(EncodedMessage):
     """A message in the bytes it came in.
 
     `address` is exchange and routing key as two short strings, as basic.publish and basic.deliver
@@ -41,7 +22,6 @@ class WireMessage(AnyMessage):
     """
 
     __slots__ = (
-        "_properties",
         "address",
         "channel",
         "content",
@@ -51,8 +31,6 @@ class WireMessage(AnyMessage):
         "routing_key",
         "size",
     )
-
-    _properties: Properties
 
     # What a message has only once it was changed, and then it is no WireMessage any more.
     expiration_ms = None
@@ -85,25 +63,11 @@ class WireMessage(AnyMessage):
         return self.content[7 : 7 + self.header_size]
 
     @property
-    def properties(self) -> Properties:
-        """The properties, decoded when first asked for."""
-        try:
-            return self._properties
-        except AttributeError:
-            self._properties = decode_properties(self.header)
-            return self._properties
-
-    @property
     def body(self) -> bytes:
         """The body."""
         # header frame, then one body frame: 7 bytes before each payload, 1 behind
         start = self.header_size + 15
         return self.content[start : start + self.size]
-
-    @property
-    def is_persistent(self) -> bool:
-        """Whether a durable queue keeps it through a restart: delivery mode 2."""
-        return is_persistent(self.header)
 
     @property
     def priority(self) -> int:

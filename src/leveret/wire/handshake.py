@@ -10,7 +10,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from leveret.errors import FrameSyntaxError
-from leveret.wire.fields import decode_table
+from leveret.fields import decode_table
 
 if TYPE_CHECKING:
     from leveret.engine.broker import Broker

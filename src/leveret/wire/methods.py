@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, frozen
 
 from leveret.errors import CommandInvalid, FrameError, FrameSyntaxError
-from leveret.wire.fields import (
+from leveret.fields import (
     decode_short_string,
     decode_table,
     encode_short_string,

@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
+from leveret.header import encode_header
 from leveret.properties import NO_PROPERTIES, Properties
-from leveret.wire.content import encode_header
 from leveret.wire.frames import (
     FRAME_BODY,
     FRAME_HEADERS,
