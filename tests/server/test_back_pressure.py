@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,13 +63,22 @@ def test_a_consumer_that_does_not_read_leaves_the_queue_to_the_others(
 ) -> None:
     server = serve(limits=SMALL)
     slow, quick = raw(server).log_in(), raw(server).log_in()
+    # or the system's buffers grow until all of it fits in
+    slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
     broker.queue_declare("q")
     slow.call("basic.consume", queue="q", consumer_tag="slow", no_ack=True)
     stuck = _clients(server)[0].connection
     queue = broker.virtual_hosts["/"].queues["q"]
     for _ in range(3000):  # more than the buffers of two sockets hold
         broker.basic_publish("", "q", b"x" * (10 * KIB))
-    eventually(lambda: stuck._paused and len(queue.ready) > 0, server)
+    left: list[int] = []
+
+    def stuck_for_good() -> bool:
+        """Say whether the buffers are full: for twenty looks now, nothing has left the queue."""
+        left.append(len(queue.ready))
+        return stuck._paused and left[-20:] == [left[-1]] * 20 and left[-1] > 0
+
+    eventually(stuck_for_good, server)
     broker.queue_purge("q")
     quick.call("basic.consume", queue="q", consumer_tag="quick", no_ack=True)
     for _ in range(100):

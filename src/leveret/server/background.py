@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from leveret.server.listener import SHUTDOWN, Server
 from leveret.server.locking import share
+from leveret.server.turn_lock import TurnLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -99,7 +100,7 @@ def serve_in_thread(
         RuntimeError: the broker is served already.
 
     """
-    lock = threading.RLock()
+    lock = TurnLock()
     server = Server(broker, limits=limits, virtual_host=virtual_host, lock=lock)
     running = RunningServer(server, lock)
     loop = asyncio.new_event_loop()
