@@ -64,8 +64,6 @@ class Server:
         self.lock = lock or contextlib.nullcontext()
         self.loop: asyncio.AbstractEventLoop
         self.alarm = self._alarm()
-        #: Called, with the lock held, when input was worked off, output written, or a client gone.
-        self.watch: Callable[[], object] | None = None
         self._shared = lock is not None
         self._thread = 0
         self._clients: dict[ServerConnection, ClientTransport] = {}
@@ -196,11 +194,6 @@ class Server:
 
     # -- for whoever holds the lock
 
-    @property
-    def clients(self) -> list[ClientTransport]:
-        """The clients connected now, in the order in which they came."""
-        return list(self._clients.values())
-
     def serve_instead(self, broker: Broker, reason: str = SHUTDOWN) -> None:
         """Serve another broker from now on; the clients of the one before are told 320 and dropped.
 
@@ -210,7 +203,7 @@ class Server:
         """
         if broker.timers.on_earlier is not None:
             raise RuntimeError("the broker is served already")
-        clients = self.clients
+        clients = list(self._clients.values())
         for client in clients:
             client.connection.close(ConnectionForced(reason))
         self._deadlines.drop()
@@ -264,8 +257,6 @@ class Server:
         tell(level, "client gone", peer=client.peer, user=connection.user or None, reason=reason)
         if not self._clients:
             self._all_gone.set()
-        if self.watch is not None:
-            self.watch()
 
     def has_output(self, connection: ServerConnection) -> None:
         """Take note that a connection has something to write at the end of the turn."""
@@ -279,8 +270,6 @@ class Server:
         self._unmeasured += size
         if self._unmeasured > MEASURE_EVERY:
             self._measure()
-        if self.watch is not None:
-            self.watch()
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have a call made in the next turn of the loop, from whichever thread."""
@@ -310,8 +299,6 @@ class Server:
                 # where one fails, what the others have to write is not forgotten
                 for connection in waiting:
                     self.has_output(connection)
-            if self.watch is not None:
-                self.watch()
 
     def _tick(self) -> None:
         self._ticking = self.loop.call_later(1, self._tick)
@@ -322,10 +309,6 @@ class Server:
             self._measure()
 
     # -- memory
-
-    def measure(self) -> None:
-        """Look at the memory now. Only the loop's thread may, with the lock held."""
-        self._measure()
 
     def _measure(self) -> None:
         self._unmeasured = 0
