@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leveret.engine import Channel
     from leveret.errors import AMQPError
     from leveret.queues import AnyMessage
-    from leveret.wire.connection import ServerConnection
+    from leveret.wire.connection_base import ConnectionBase
 
 __all__ = ["WireChannel"]
 
@@ -50,7 +50,7 @@ class WireChannel:
 
     __slots__ = ("_consumers", "closing", "connection", "content", "engine", "number", "quiet")
 
-    def __init__(self, connection: ServerConnection, number: int) -> None:
+    def __init__(self, connection: ConnectionBase, number: int) -> None:
         self.connection = connection
         self.number = number
         self.engine: Channel

@@ -23,6 +23,10 @@ from leveret.wire.texts import as_octets
 
 __all__ = ["METHODS", "MethodCall", "MethodSpec", "cannot_decode", "decode_method", "encode_method"]
 
+#: Class id and method id of the methods that are met by their bytes.
+PUBLISH = b"\x00\x3c\x00\x28"
+ACK = b"\x00\x3c\x00\x50"
+
 _U16, _U32, _U64 = Struct(">H"), Struct(">I"), Struct(">Q")
 
 # class.method -> (class id, method id, fields). A field is "name:type".
@@ -211,6 +215,11 @@ class MethodCall:
     def name(self) -> str:
         """The method's name, such as `queue.declare`."""
         return self.spec.name
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """The method's class id and method id."""
+        return self.spec.class_id, self.spec.method_id
 
     def __getattr__(self, name: str) -> Any:
         try:
