@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+AMQPLIB := amqplib@2.3.1
+NPM_INSTALL := npm install --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test test-clients check format bench clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -21,12 +23,19 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group bench
 	touch $@
 
+$(VENV)/.clients: pyproject.toml Makefile $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group clients
+	if $(NPM_INSTALL) --prefix $(VENV)/node $(AMQPLIB); then touch $@; else echo "$(AMQPLIB) did not install: its tests will be skipped"; fi
+
 demo: $(VENV)/.package  ## publish the order system's messages and show where each went
 	$(BIN)/leveret run examples/orders/topology.yaml --messages examples/orders/messages.jsonl
 	$(BIN)/leveret explain examples/orders/topology.yaml orders order.packed.eu
 
 test: $(VENV)/.dev  ## the whole test suite
 	$(BIN)/python -m pytest
+
+test-clients: $(VENV)/.dev $(VENV)/.clients  ## every client of docs/clients.md against leveret
+	$(BIN)/python -m pytest tests/clients
 
 check: $(VENV)/.dev $(VENV)/.bench  ## linters, types, import rules
 	$(BIN)/ruff check .

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import importlib
-import os
 import shutil
-import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from attrs import frozen
 
 from leveret import Broker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from leveret.server.background import RunningServer
 
-HOW_TO_RUN = "clients not installed were not tried; install their libraries to have them tried"
-
-#: Where npm puts amqplib: outside the repository, and found again by the next run.
-NODE_MODULES = Path(
-    os.environ.get("LEVERET_NODE_CACHE")
-    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leveret-node"
+HOW_TO_RUN = (
+    "clients not installed were not tried: `make test-clients` installs those of Python and Node;"
+    " librabbitmq's tools are Debian's amqp-tools"
 )
 
-AMQPLIB = "amqplib@0.10"
+#: Where `make test-clients` has npm put amqplib: in the virtual environment.
+NODE_MODULES = Path(sys.prefix) / "node" / "node_modules"
 
 _WAS_SKIPPED = pytest.StashKey[bool]()
 
@@ -49,38 +47,44 @@ def url(server: RunningServer) -> str:
     return f"amqp://guest:guest@127.0.0.1:{server.port}/%2F"
 
 
-@pytest.fixture
-def need(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Skip where a Python module, or a program, is not installed; return the first module."""
+@frozen
+class Wanted:
+    """What a test needs; where it is not installed, the test is skipped."""
 
-    def check(*modules: str, programs: tuple[str, ...] = ()) -> Any:
+    config: pytest.Config
+
+    def module(self, name: str, *others: str) -> Any:
+        """Return a Python module."""
         try:
-            imported = [importlib.import_module(name) for name in modules]
+            for other in others:
+                importlib.import_module(other)
+            return importlib.import_module(name)
         except ImportError:
-            imported = []
-        if len(imported) != len(modules) or not all(map(shutil.which, programs)):
-            request.config.stash[_WAS_SKIPPED] = True
-            pytest.skip(HOW_TO_RUN)
-        return imported[0] if imported else None
+            self.skip()
 
-    return check
+    def programs(self, *names: str) -> None:
+        """See that programs are there."""
+        if not all(map(shutil.which, names)):
+            self.skip()
+
+    def skip(self) -> NoReturn:
+        """Go without."""
+        self.config.stash[_WAS_SKIPPED] = True
+        pytest.skip(HOW_TO_RUN)
 
 
 @pytest.fixture(scope="session")
-def node_modules(request: pytest.FixtureRequest) -> Path:
+def wanted(pytestconfig: pytest.Config) -> Wanted:
+    return Wanted(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def node_modules(wanted: Wanted) -> Path:
     """Return a folder with Node's amqplib in it."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        request.config.stash[_WAS_SKIPPED] = True
-        pytest.skip(HOW_TO_RUN)
-    modules = NODE_MODULES / "node_modules"
-    if not (modules / "amqplib").is_dir():
-        NODE_MODULES.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(NODE_MODULES)]
-        installed = subprocess.run([*command, AMQPLIB], capture_output=True, text=True)
-        if installed.returncode:
-            request.config.stash[_WAS_SKIPPED] = True
-            pytest.skip(HOW_TO_RUN)
-    return modules
+    wanted.programs("node")
+    if not (NODE_MODULES / "amqplib").is_dir():
+        wanted.skip()
+    return NODE_MODULES
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,7 +13,9 @@ import pytest
 from leveret import Broker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
+
+    from tests.clients.conftest import Wanted
 
     from leveret.server.background import RunningServer
 
@@ -22,8 +24,8 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(coroutine, 30))
 
 
-def test_messages_go_round(need: Callable[..., Any], url: str) -> None:
-    need("aio_pika")
+def test_messages_go_round(wanted: Wanted, url: str) -> None:
+    wanted.module("aio_pika")
     import aio_pika
 
     async def main() -> None:
@@ -43,10 +45,8 @@ def test_messages_go_round(need: Callable[..., Any], url: str) -> None:
     run(main())
 
 
-def test_s57_a_mandatory_message_that_goes_nowhere_is_an_error(
-    need: Callable[..., Any], url: str
-) -> None:
-    need("aio_pika")
+def test_s57_a_mandatory_message_that_goes_nowhere_is_an_error(wanted: Wanted, url: str) -> None:
+    wanted.module("aio_pika")
     import aio_pika
     import aio_pika.exceptions
 
@@ -63,8 +63,8 @@ def test_s57_a_mandatory_message_that_goes_nowhere_is_an_error(
     run(main())
 
 
-def test_messages_not_processed_come_back(need: Callable[..., Any], url: str) -> None:
-    need("aio_pika")
+def test_messages_not_processed_come_back(wanted: Wanted, url: str) -> None:
+    wanted.module("aio_pika")
     import aio_pika
 
     async def main() -> None:
@@ -84,9 +84,9 @@ def test_messages_not_processed_come_back(need: Callable[..., Any], url: str) ->
 
 
 def test_a_robust_connection_survives_its_connection(
-    need: Callable[..., Any], url: str, broker: Broker
+    wanted: Wanted, url: str, broker: Broker
 ) -> None:
-    need("aio_pika")
+    wanted.module("aio_pika")
     import aio_pika
 
     got: asyncio.Queue[bytes] = asyncio.Queue()
@@ -122,9 +122,9 @@ def test_a_robust_connection_survives_its_connection(
 
 
 def test_a_robust_connection_finds_the_broker_that_came_instead(
-    need: Callable[..., Any], url: str, server: RunningServer
+    wanted: Wanted, url: str, server: RunningServer
 ) -> None:
-    need("aio_pika")
+    wanted.module("aio_pika")
     import aio_pika
 
     async def main() -> None:
@@ -142,8 +142,8 @@ def test_a_robust_connection_finds_the_broker_that_came_instead(
     run(main())
 
 
-def test_s116_its_rpc_pattern_calls_and_raises(need: Callable[..., Any], url: str) -> None:
-    need("aio_pika")
+def test_s116_its_rpc_pattern_calls_and_raises(wanted: Wanted, url: str) -> None:
+    wanted.module("aio_pika")
     import aio_pika
     from aio_pika.patterns import RPC
 
@@ -163,8 +163,8 @@ def test_s116_its_rpc_pattern_calls_and_raises(need: Callable[..., Any], url: st
     run(main())
 
 
-def test_a_hundred_channels_at_once(need: Callable[..., Any], url: str) -> None:
-    need("aio_pika")
+def test_a_hundred_channels_at_once(wanted: Wanted, url: str) -> None:
+    wanted.module("aio_pika")
     import aio_pika
 
     async def one(connection: aio_pika.abc.AbstractConnection, number: int) -> None:
@@ -180,8 +180,8 @@ def test_a_hundred_channels_at_once(need: Callable[..., Any], url: str) -> None:
     run(main())
 
 
-def test_aiormq_s_acks_nacks_and_returns(need: Callable[..., Any], url: str) -> None:
-    need("aiormq")
+def test_aiormq_s_acks_nacks_and_returns(wanted: Wanted, url: str) -> None:
+    wanted.module("aiormq")
     import aiormq
     import aiormq.exceptions
 

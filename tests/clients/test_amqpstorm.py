@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from tests.clients.conftest import Wanted
 
     from leveret.server.background import RunningServer
 
 
 @pytest.fixture
-def connection(need: Callable[..., Any], server: RunningServer) -> Iterator[Any]:
-    with need("amqpstorm").Connection("127.0.0.1", "guest", "guest", port=server.port) as opened:
+def connection(wanted: Wanted, server: RunningServer) -> Iterator[Any]:
+    with wanted.module("amqpstorm").Connection(
+        "127.0.0.1", "guest", "guest", port=server.port
+    ) as opened:
         yield opened
 
 
 @pytest.fixture
-def amqpstorm(need: Callable[..., Any]) -> Any:
-    return need("amqpstorm")
+def amqpstorm(wanted: Wanted) -> Any:
+    return wanted.module("amqpstorm")
 
 
 def test_a_message_with_properties_goes_round(amqpstorm: Any, connection: Any) -> None:

@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from tests.clients.conftest import Wanted
 
 
 @pytest.fixture
-def connection(need: Callable[..., Any], url: str) -> Iterator[Any]:
-    with need("kombu", "amqp").Connection(url.replace("%2F", "/"), confirm_publish=True) as opened:
+def connection(wanted: Wanted, url: str) -> Iterator[Any]:
+    with wanted.module("kombu", "amqp").Connection(
+        url.replace("%2F", "/"), confirm_publish=True
+    ) as opened:
         opened.ensure_connection(max_retries=1)
         yield opened
 
 
 @pytest.fixture
-def kombu(need: Callable[..., Any]) -> Any:
-    return need("kombu")
+def kombu(wanted: Wanted) -> Any:
+    return wanted.module("kombu")
 
 
 def drain(queue: Any) -> list[Any]:
@@ -163,8 +167,8 @@ def test_a_simple_queue_and_a_pool(kombu: Any, connection: Any) -> None:
         assert message.payload == {"n": 0}
 
 
-def test_amqp_s_heartbeats_are_answered(need: Callable[..., Any], url: str) -> None:
-    amqp = need("amqp")
+def test_amqp_s_heartbeats_are_answered(wanted: Wanted, url: str) -> None:
+    amqp = wanted.module("amqp")
     host = url.rpartition("@")[2].partition("/")[0]
     with amqp.Connection(host, heartbeat=2) as connection:
         assert connection.heartbeat == 2
@@ -175,8 +179,8 @@ def test_amqp_s_heartbeats_are_answered(need: Callable[..., Any], url: str) -> N
             assert connection.bytes_recv > before
 
 
-def test_amqp_hears_of_returns_and_cancels(need: Callable[..., Any], url: str, broker: Any) -> None:
-    amqp = need("amqp")
+def test_amqp_hears_of_returns_and_cancels(wanted: Wanted, url: str, broker: Any) -> None:
+    amqp = wanted.module("amqp")
     host = url.rpartition("@")[2].partition("/")[0]
     with amqp.Connection(host) as connection:
         channel = connection.channel()

@@ -7,13 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.clients.conftest import Wanted
 
     from leveret.server.background import RunningServer
 
@@ -30,7 +30,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "AMQPStorm": (("amqpstorm",), ()),
     "Dramatiq": (("dramatiq", "pika"), ()),
     "FastStream": (("faststream", "aio_pika"), ()),
-    "amqplib for Node": ((), ("node", "npm")),
+    "amqplib for Node": ((), ("node",)),
     "librabbitmq's tools": ((), ("amqp-publish",)),
 }
 
@@ -64,12 +64,14 @@ def test_every_client_of_the_page_is_known() -> None:
 def test_a_snippet_prints_what_the_page_says(
     snippet: Snippet,
     server: RunningServer,
-    need: Callable[..., Any],
+    wanted: Wanted,
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
     modules, programs = NEEDS[snippet.heading]
-    need(*modules, programs=programs)
+    for module in modules:
+        wanted.module(module)
+    wanted.programs(*programs)
     code = snippet.code
     assert "localhost" in code
     code = code.replace("localhost:5672", f"127.0.0.1:{server.port}")
