@@ -70,6 +70,12 @@ class CannotServe(click.ClickException):
     multiple=True,
     help="Have this user too, who may do everything in every virtual host.",
 )
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep what is durable in this directory, and bring back what is there.",
+)
 @click.option("--anonymous", is_flag=True, help="Let clients in without a name, as guest.")
 @click.option(
     "--max-connections", type=click.IntRange(1), default=20_000, show_default=True, metavar="N"
@@ -115,12 +121,14 @@ def serve(context: click.Context, /, file: Path | None, **options: Any) -> None:
     limits = ServerLimits(
         connections=options["max_connections"], memory_bytes=_size(options["memory_limit"])
     )
-    setup = Setup(file, options["profile"], options["vhosts"], _users(options["users"]))
+    setup = Setup(
+        file, options["profile"], options["vhosts"], _users(options["users"]), options["data"]
+    )
     port = options["port"]
     if port is None:
         port = AMQPS_PORT if tls else AMQP_PORT
-    broker = _broker(setup)
     configure_logs(options["log_format"], options["log_level"], sys.stderr)
+    broker = _broker(setup)
     _allow_files(options["max_connections"])
 
     async def listen(server: Server) -> None:
@@ -139,7 +147,7 @@ def serve(context: click.Context, /, file: Path | None, **options: Any) -> None:
             options["ready_file"],
         )
 
-    with _starting(str(options["ready_file"])):
+    with _starting(str(options["ready_file"])), _closing(broker):
         peaceful = run_program(program)
     context.exit(0 if peaceful else 1)
 
@@ -160,9 +168,27 @@ def _starting(what: str) -> Iterator[None]:
         raise CannotServe(f"cannot serve on {what}: {reason}") from error
 
 
+@contextmanager
+def _closing(broker: Broker) -> Iterator[None]:
+    """Close a broker in the end; what the disk refuses to the last is said."""
+    from leveret.storage import StorageError
+
+    try:
+        yield
+    finally:
+        try:
+            broker.close()
+        except StorageError as error:
+            raise CannotServe(f"what was not confirmed is lost: {error}") from None
+
+
 def _broker(setup: Setup) -> Broker:
+    from leveret.storage import StorageError
+
     try:
         return setup.broker()
+    except StorageError as error:
+        raise CannotServe(str(error)) from None
     except TopologyError as error:
         show_faults(error.faults)
         raise click.exceptions.Exit(1) from None

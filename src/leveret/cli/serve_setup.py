@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from leveret.broker import Broker
 from leveret.engine.permissions import Permission, User, hash_password
+from leveret.engine.profile import DEFAULT_PROFILE
 from leveret.errors import TopologyError
 from leveret.server.logs import tell
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leveret.server import Server
+    from leveret.storage import Recovery
 
 __all__ = ["Setup", "WrittenUser"]
 
@@ -59,23 +61,29 @@ class Setup:
     profile: str | None = None
     virtual_hosts: Sequence[str] = ()
     users: Sequence[WrittenUser] = ()
+    #: Where what is durable is kept; None keeps nothing.
+    data: Path | None = None
 
     def broker(self) -> Broker:
         """Make the broker.
 
         Raises:
             OSError: the file cannot be read.
-            TopologyError: it has faults, or declares what the broker refuses.
+            StorageError: the data directory cannot be used.
+            TopologyError: the file has faults, or declares what the broker refuses.
 
         """
         if self.file is None:
-            broker = Broker() if self.profile is None else Broker(self.profile)
+            broker = Broker(self.profile or DEFAULT_PROFILE.version, data=self.data)
         else:
-            broker = Broker.from_file(self.file, profile=self.profile)
+            broker = Broker.from_file(self.file, profile=self.profile, data=self.data)
+        if broker.storage is not None:
+            _tell_recovery(broker.storage.recovery, self.data)
         for user in self.users:
             hashed = hash_password(user.password, broker.random)
             broker.users.add(User(user.name, hashed, user.tags))
         self._open_virtual_hosts(broker)
+        broker.flush()
         return broker
 
     def _open_virtual_hosts(self, broker: Broker) -> None:
@@ -137,3 +145,14 @@ def _tell_faults(error: TopologyError) -> None:
             reason=fault.message,
             remedy=fault.remedy,
         )
+
+
+def _tell_recovery(recovery: Recovery, data: Path | None) -> None:
+    tell(
+        logging.INFO,
+        "recovered",
+        data=data,
+        objects=recovery.objects,
+        messages=recovery.messages,
+        seconds=round(recovery.seconds, 3),
+    )

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leveret.clock import Clock
-    from leveret.engine.channel import Channel
-    from leveret.engine.ports import Journal, Random
+    from leveret.engine.ports import AwaitsDurability, Journal, Random
     from leveret.engine.statistics import BrokerStatistics
 
 __all__ = ["DEFAULT_CONSUMER_TIMEOUT_MS", "Broker"]
@@ -68,8 +67,10 @@ class Broker:
     connections: list[Connection] = field(factory=list, init=False)
     _settling: bool = field(default=False, init=False)
     _last_queue_id: int = field(default=0, init=False)
-    # Channels with confirms to give once a group is durable.
-    _awaiting: list[Channel] = field(factory=list, init=False)
+    # Who has something to tell once a group is durable.
+    _awaiting: list[AwaitsDurability] = field(factory=list, init=False)
+    # The last group that is durable.
+    _durable_group: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.replies = Replies(self.random)
@@ -128,6 +129,7 @@ class Broker:
         messages in it from here.
         """
         self.journal = journal
+        self._durable_group = journal.group - 1
         self.users.note = journal.changed
         for host in self.virtual_hosts.values():
             for queue in host.queues.values():
@@ -143,17 +145,26 @@ class Broker:
         """Take note of an id that is in use."""
         self._last_queue_id = max(self._last_queue_id, queue_id)
 
-    def await_durable(self, channel: Channel) -> None:
-        """Have a channel told when the next groups are durable."""
-        if channel not in self._awaiting:
-            self._awaiting.append(channel)
+    def undurable(self) -> int:
+        """Return the last group that holds what is not durable yet; 0 where nothing does."""
+        journal = self.journal
+        if journal is None:
+            return 0
+        last = journal.group if journal.has_news else journal.group - 1
+        return last if last > self._durable_group else 0
+
+    def await_durable(self, waiting: AwaitsDurability) -> None:
+        """Have somebody told when the next groups are durable."""
+        if waiting not in self._awaiting:
+            self._awaiting.append(waiting)
 
     def durable(self, group: int) -> None:
         """Take note that all records up to a group are durable: confirms for them may leave."""
+        self._durable_group = group
         awaiting, self._awaiting = self._awaiting, []
-        for channel in awaiting:
-            if channel.release_confirms(group):
-                self._awaiting.append(channel)
+        for waiting in awaiting:
+            if waiting.release(group):
+                self._awaiting.append(waiting)
         self.settle()
 
     # -- time and turns

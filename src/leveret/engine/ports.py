@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from leveret.properties import FieldValue
     from leveret.queues import AnyMessage, QueueJournal
 
-__all__ = ["ChannelListener", "Journal", "Random"]
+__all__ = ["AwaitsDurability", "ChannelListener", "Journal", "Random"]
 
 
 class Random(Protocol):
@@ -63,6 +63,14 @@ class ChannelListener(Protocol):
         ...
 
 
+class AwaitsDurability(Protocol):
+    """Has something to tell that promises durability, and waits until it is true."""
+
+    def release(self, group: int) -> bool:
+        """Tell what waited for the groups up to this one; say whether something waits still."""
+        ...
+
+
 class Journal(Protocol):
     """The port to durability: what the engine appends in one turn becomes durable as one group.
 
@@ -75,6 +83,11 @@ class Journal(Protocol):
     @property
     def group(self) -> int:
         """The number of the group being gathered; groups become durable in order."""
+        ...
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the group being gathered holds something."""
         ...
 
     @property

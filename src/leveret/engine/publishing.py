@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -20,7 +20,6 @@ from leveret.queues.arguments import expiry_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leveret.engine.channel import Channel
     from leveret.queues import AnyMessage, Queue
 
 __all__ = ["PublishMethods", "parse_expiration"]
@@ -158,8 +157,9 @@ class PublishMethods(ChannelBase):
             self._unroutable(message, mandatory)
         if self._publish_seq:
             if journal is not None and journal.appended != appended:
+                if not self._held_confirms:
+                    self._host.broker.await_durable(self)
                 self._held_confirms.append((journal.group, self._publish_seq, taken))
-                self._host.broker.await_durable(cast("Channel", self))
             else:
                 (self._confirmed if taken else self._refused).append(self._publish_seq)
             self._publish_seq += 1
@@ -167,7 +167,7 @@ class PublishMethods(ChannelBase):
                 self.flush_confirms()
         return taken
 
-    def release_confirms(self, group: int) -> bool:
+    def release(self, group: int) -> bool:
         """Confirm what is durable now that a group is; say whether some of it is not yet."""
         held = self._held_confirms
         while held and held[0][0] <= group:

@@ -30,5 +30,7 @@ class ServerLimits:
     turn_s: float = 0.005
     #: Messages held at which publishers are stopped; None is RabbitMQ's 40 % of the memory.
     memory_bytes: int | None = None
+    #: RabbitMQ's `disk_free_limit`: publishers are stopped when less is free where data is kept.
+    disk_free_bytes: int = 50_000_000
     #: How long clients may take to say goodbye when the server stops.
     stop_grace_s: float = 2.0

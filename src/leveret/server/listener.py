@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from leveret.errors import ConnectionForced
 from leveret.server.addresses import bind_tcp, bind_unix
 from leveret.server.admission import Admission
+from leveret.server.commits import GroupCommits
 from leveret.server.deadlines import Deadlines
 from leveret.server.limits import ServerLimits
 from leveret.server.listeners import Listeners, context_of
@@ -63,13 +64,17 @@ class Server:
         self.anonymous = anonymous
         self.lock = lock or contextlib.nullcontext()
         self.loop: asyncio.AbstractEventLoop
-        self.alarm = self._alarm()
+        self.alarm = self._memory_alarm()
         self._shared = lock is not None
         self._thread = 0
         self._clients: dict[ServerConnection, ClientTransport] = {}
         self._accepted = 0
         self._listeners = Listeners(self._client, self.limits.handshake_s)
         self._deadlines: Deadlines
+        self._commits: GroupCommits
+        # Why publishers are stopped: "memory", "disk"
+        self._alarms: set[str] = set()
+        self._failing = False
         self._admission: Admission
         self._with_output: list[ServerConnection] = []
         self._flush_due = False
@@ -80,7 +85,7 @@ class Server:
         self._seconds = 0
         self._all_gone = asyncio.Event()
 
-    def _alarm(self) -> MemoryAlarm:
+    def _memory_alarm(self) -> MemoryAlarm:
         high_bytes = self.limits.memory_bytes
         return MemoryAlarm() if high_bytes is None else MemoryAlarm(high_bytes, lambda: None)
 
@@ -149,6 +154,7 @@ class Server:
         with self.lock:
             for connection in list(self._clients):
                 connection.close(ConnectionForced(reason))
+        await self._commits.finish(self.limits.stop_grace_s)
         await self._wait_until_gone(self.limits.stop_grace_s)
         self.abort()
         await self._wait_until_gone(1)
@@ -174,6 +180,8 @@ class Server:
             self._thread = threading.get_ident()
             self._deadlines = Deadlines(self.loop, self.soon, self.lock)
             self._deadlines.keep(self.broker)
+            self._commits = GroupCommits(self.loop, self.soon, self.lock, self._disk_failing)
+            self._commits.keep(self.broker)
             self._admission = Admission(self.limits, self.loop.time)
             put_outbox(self.broker, LoopOutbox(self.soon, self.lock))
             self._ticking = self.loop.call_later(1, self._tick)
@@ -186,6 +194,7 @@ class Server:
             self._ticking = None
             with self.lock:
                 self._deadlines.drop()
+                self._commits.drop()
                 put_outbox(self.broker, deque())
 
     def _client(self, login_from: LoginFrom) -> ClientTransport:
@@ -207,9 +216,11 @@ class Server:
         for client in clients:
             client.connection.close(ConnectionForced(reason))
         self._deadlines.drop()
+        self._commits.drop()
         put_outbox(self.broker, deque())
         self.broker = broker
         self._deadlines.keep(broker)
+        self._commits.keep(broker)
         put_outbox(broker, LoopOutbox(self.soon, self.lock))
         for client in clients:  # behind the turn that writes what was said
             self.soon(client.abort)
@@ -225,8 +236,8 @@ class Server:
     def opened(self, client: ClientTransport) -> None:
         """Take note of a new client."""
         self._clients[client.connection] = client
-        if self.alarm.ringing:
-            client.connection.block("low on memory")
+        if self._alarms:
+            client.connection.block(self._blocked_reason())
         tell(logging.DEBUG, "client connected", peer=client.peer)
 
     def logged_in(self, client: ClientTransport) -> None:
@@ -307,14 +318,16 @@ class Server:
             for client in list(self._clients.values()):
                 client.tick(self._seconds)
             self._measure()
+            self._look_at_disk()
 
-    # -- memory
+    # -- alarms
 
     def _measure(self) -> None:
         self._unmeasured = 0
         held = held_bytes(self.broker) + sum(connection.unsent for connection in self._clients)
         if self.alarm.update(held):
-            self._alarm_changed(held)
+            limit = self.alarm.high_bytes
+            self._alarm("memory", self.alarm.ringing, held_bytes=held, limit_bytes=limit)
         if self.alarm.ringing and self._measuring is None:
             self._measuring = self.loop.call_later(MEASURE_RINGING_S, self._measure_again)
 
@@ -323,18 +336,30 @@ class Server:
         with self.lock:
             self._measure()
 
-    def _alarm_changed(self, held: int) -> None:
+    def _disk_failing(self, failing: bool) -> None:
+        self._failing = failing
+        self._look_at_disk()
+
+    def _look_at_disk(self) -> None:
+        """Stop publishers while the disk refuses to write, or has little space left."""
+        storage = self._commits.storage
+        free = storage.free_bytes() if storage is not None else None
+        limit = self.limits.disk_free_bytes
+        low = self._failing or (free is not None and free < limit)
+        self._alarm("disk", low, free_bytes=free, limit_bytes=limit)
+
+    def _alarm(self, name: str, ringing: bool, **facts: int | None) -> None:
         """Stop publishers at their next publish, or let them go on (S125)."""
-        ringing = self.alarm.ringing
-        tell(
-            logging.WARNING,
-            "memory alarm set" if ringing else "memory alarm cleared",
-            held_bytes=held,
-            limit_bytes=self.alarm.high_bytes,
-        )
+        if ringing is (name in self._alarms):
+            return
+        tell(logging.WARNING, f"{name} alarm {'set' if ringing else 'cleared'}", **facts)
+        self._alarms ^= {name}
         for connection, client in list(self._clients.items()):
-            if ringing:
-                connection.block("low on memory")
+            if self._alarms:
+                connection.block(self._blocked_reason())
             else:
                 connection.unblock()
                 client.read_or_not()
+
+    def _blocked_reason(self) -> str:
+        return "low on " + " & ".join(sorted(self._alarms, reverse=True))

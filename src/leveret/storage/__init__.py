@@ -1,6 +1,6 @@
 """Durability: a journal behind the engine's port, kept in a directory."""
 
 from leveret.storage.database import StorageError
-from leveret.storage.storage import Storage
+from leveret.storage.storage import Recovery, Storage, storage_of
 
-__all__ = ["Storage", "StorageError"]
+__all__ = ["Recovery", "Storage", "StorageError", "storage_of"]

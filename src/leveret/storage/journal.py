@@ -17,7 +17,7 @@ from leveret.fields import encode_table
 from leveret.storage.records import encode_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from leveret.properties import FieldValue
     from leveret.queues import QueuedMessage
@@ -60,6 +60,8 @@ class QueueLog:
     def enqueued(self, entry: QueuedMessage) -> None:
         """Note a message that came in."""
         journal = self.journal
+        if not journal.has_news:
+            journal.begin()
         entry.stored = journal.group
         journal.current[entry] = None
         journal.appended += 1
@@ -68,18 +70,26 @@ class QueueLog:
         """Note that a message is with a consumer."""
         if entry.position > self.mark:
             if self.mark == self.noted:
-                self.journal.marked.append(self)
+                journal = self.journal
+                if not journal.has_news:
+                    journal.begin()
+                journal.marked.append(self)
             self.mark = entry.position
 
     def returned(self, entry: QueuedMessage) -> None:
         """Note that a message came back, and how often it did."""
-        if entry.stored != self.journal.group:
-            self.journal.returned += (self.queue_id, entry.position, entry.delivery_count)
-        self.journal.appended += 1
+        journal = self.journal
+        if not journal.has_news:
+            journal.begin()
+        if entry.stored != journal.group:
+            journal.returned += (self.queue_id, entry.position, entry.delivery_count)
+        journal.appended += 1
 
     def settled(self, entry: QueuedMessage) -> None:
         """Note that a message is gone."""
         journal = self.journal
+        if not journal.has_news:
+            journal.begin()
         journal.appended += 1
         if entry.stored == journal.group:
             del journal.current[entry]
@@ -94,6 +104,10 @@ class StoreJournal:
 
     group: int = 1
     appended: int = 0
+    #: Whether something was appended, or delivered, since the last group.
+    has_news: bool = field(default=False, init=False)
+    #: Called when the first record of a group is appended.
+    on_news: Callable[[], object] | None = field(default=None, init=False)
     #: The messages of the group being gathered.
     current: dict[QueuedMessage, None] = field(factory=dict, init=False)
     #: group -> its messages that are alive; oldest first
@@ -105,7 +119,6 @@ class StoreJournal:
     marked: list[QueueLog] = field(factory=list, init=False)
     # (kind, key) -> value, None where it is gone
     _objects: dict[tuple[str, tuple[str, ...]], bytes | None] = field(factory=dict, init=False)
-    _sealed_appended: int = field(default=0, init=False)
     _queues_gone: bool = field(default=False, init=False)
 
     def changed(
@@ -115,6 +128,8 @@ class StoreJournal:
         # Put behind what was noted before: an object made anew may rest on one made since.
         self._objects.pop((kind, key), None)
         self._objects[kind, key] = None if value is None else encode_table(value)
+        if not self.has_news:
+            self.begin()
         self.appended += 1
         if kind == "queue" and value is None:
             self._queues_gone = True
@@ -123,10 +138,11 @@ class StoreJournal:
         """Return where a durable queue notes its messages."""
         return QueueLog(self, queue_id)
 
-    @property
-    def has_news(self) -> bool:
-        """Whether something was appended, or delivered, since the last group."""
-        return self.appended != self._sealed_appended or bool(self.marked)
+    def begin(self) -> None:
+        """Take note that the group being gathered holds something from now on."""
+        self.has_news = True
+        if self.on_news is not None:
+            self.on_news()
 
     def seal(self) -> Group:
         """End the group being gathered, and begin the next."""
@@ -156,7 +172,7 @@ class StoreJournal:
         self.group += 1
         self.current, self.settled, self.returned, self.marked = {}, [], [], []
         self._objects = {}
-        self._sealed_appended = self.appended
+        self.has_news = False
         return group
 
     def _drop_oldest(self) -> int:

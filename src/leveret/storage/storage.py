@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from shutil import disk_usage
 from struct import unpack
+from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from leveret.engine.broker import Broker
     from leveret.queues import Queue
 
-__all__ = ["Recovery", "Storage"]
+__all__ = ["Recovery", "Storage", "storage_of"]
 
 
 @frozen
@@ -31,22 +34,30 @@ class Recovery:
 
     objects: int = 0
     messages: int = 0
+    seconds: float = 0.0
 
 
 @define(eq=False)
 class Storage:
     """The journal of one broker, and the directory behind it.
 
-    `seal` is called in the broker's own thread; `write` may be called in another, one call at a
-    time; then `Broker.durable` is due, in the broker's own again. `flush` does all three.
+    `seal` is called in the broker's own thread, or under its lock; `write` may be called in
+    another; then `Broker.durable` is due, as `seal`. `flush` does all three.
     """
 
     broker: Broker
     database: Database
-    journal: StoreJournal = field(factory=StoreJournal, init=False)
+    journal: StorageJournal = field(init=False)
     recovery: Recovery = field(factory=Recovery, init=False)
     # Groups that are sealed and not durable yet, in order.
     _sealed: deque[Group] = field(factory=deque, init=False)
+    # Held while one of them is written.
+    _writing: Lock = field(factory=Lock, init=False)
+    # The last that is durable.
+    _written: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.journal = StorageJournal(storage=self)
 
     @classmethod
     def open(cls, broker: Broker, directory: str | os.PathLike[str]) -> Storage:
@@ -82,19 +93,23 @@ class Storage:
         return len(self._sealed)
 
     def write(self) -> int:
-        """Make the sealed groups durable; return the number of the last, 0 where there was none.
+        """Make the sealed groups durable; return the number of the last that is, 0 for none ever.
 
         Raises:
             StorageError: some are not written yet; calling again goes on from there.
 
         """
-        number = 0
-        while self._sealed:
-            group = self._sealed[0]
-            self.database.write(group)
-            self._sealed.popleft()
-            number = group.number
-        return number
+        with self._writing:
+            while self._sealed:
+                group = self._sealed[0]
+                self.database.write(group)
+                self._sealed.popleft()
+                self._written = group.number
+            return self._written
+
+    def free_bytes(self) -> int:
+        """Return how much space is left where the directory is."""
+        return disk_usage(self.database.directory).free
 
     def flush(self) -> None:
         """Make all that was appended durable, and have confirms for it given.
@@ -104,9 +119,7 @@ class Storage:
 
         """
         self.seal()
-        number = self.write()
-        if number:
-            self.broker.durable(number)
+        self.broker.durable(self.write())
 
     def close(self) -> None:
         """Make all durable and let the directory go.
@@ -124,6 +137,7 @@ class Storage:
 
     def _recover(self) -> None:
         broker = self.broker
+        began = perf_counter()
         forget_defaults(broker)
         # kind -> its objects
         objects: dict[str, list[tuple[tuple[str, ...], bytes]]] = {kind: [] for kind in KINDS}
@@ -150,7 +164,7 @@ class Storage:
             queue.restore(self._restored(entries[number], groups))
         broker.settle()
         total = sum(map(len, entries.values()))
-        self.recovery = Recovery(sum(map(len, objects.values())), total)
+        self.recovery = Recovery(sum(map(len, objects.values())), total, perf_counter() - began)
 
     def _replay(
         self,
@@ -200,6 +214,7 @@ class Storage:
         groups: dict[QueuedMessage, int],
     ) -> None:
         self.journal.group = last + 1
+        self._written = last
         for entry, number in groups.items():
             self.journal.live[number][entry] = None
         self.broker.attach(self.journal)
@@ -212,6 +227,19 @@ class Storage:
             entry = entries[position]
             yield entry
             entry.stored = groups[entry]
+
+
+@define(eq=False)
+class StorageJournal(StoreJournal):
+    """A journal that knows what keeps it."""
+
+    storage: Storage = field(kw_only=True)
+
+
+def storage_of(broker: Broker) -> Storage | None:
+    """Return what keeps a broker's directory; None where it has none."""
+    journal = broker.journal
+    return journal.storage if isinstance(journal, StorageJournal) else None
 
 
 def _numbers(data: bytes) -> Iterator[int]:
