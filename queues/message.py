@@ -31,12 +31,20 @@ class AnyMessage:
     __slots__ = ()
 
     if TYPE_CHECKING:
-        exchange: str
-        routing_key: str
         size: int
         expiration_ms: int | None
         extra_keys: tuple[str, ...]
         died: bool
+
+        @property
+        def exchange(self) -> str:
+            """The exchange it was published to, or died to."""
+            ...
+
+        @property
+        def routing_key(self) -> str:
+            """The routing key."""
+            ...
 
         @property
         def properties(self) -> Properties:
@@ -90,6 +98,8 @@ class EncodedMessage(AnyMessage):
     __slots__ = ("_properties",)
 
     _properties: Properties
+    #: Exchange and routing key as two short strings, as basic.deliver has them.
+    address: bytes
 
     @property
     def header(self) -> bytes:

@@ -17,7 +17,7 @@ from leveret.fields import encode_table
 from leveret.storage.records import encode_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from leveret.properties import FieldValue
     from leveret.queues import QueuedMessage
@@ -150,7 +150,7 @@ class StoreJournal:
             self._forget_deleted_queues()
         if self.group % COMPACT_EVERY == 0:
             self._compact()
-        messages = encode_messages((entry, _was_out(entry)) for entry in self.current)
+        messages = encode_messages(_with_outs(self.current))
         marks: list[int] = []
         for log in self.marked:
             marks += (log.queue_id, log.noted + 1, log.mark + 1)
@@ -213,10 +213,12 @@ class StoreJournal:
         assert list(self.live) == sorted(self.live) == list(self.sizes)
 
 
-def _was_out(entry: QueuedMessage) -> bool:
-    """Say whether a message was with a consumer: after a crash it comes back redelivered."""
-    log = entry.queue.journal
-    return entry.redelivered or (isinstance(log, QueueLog) and entry.position <= log.mark)
+def _with_outs(entries: Iterable[QueuedMessage]) -> Iterator[tuple[QueuedMessage, bool]]:
+    """Yield each with whether it was with a consumer: after a crash it comes back redelivered."""
+    for entry in entries:
+        log = entry.queue.journal
+        assert isinstance(log, QueueLog)
+        yield entry, entry.redelivered or entry.position <= log.mark
 
 
 def numbers(values: list[int]) -> bytes:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "StoredMessage", "decode_messages", "encode_messages"]
 
-#: Flags, bytes of the address with the extra keys, of header and body, expiration, places.
+#: Flags, bytes of the address with the extra keys, of header and body, expiration, places; then
+#: come the places, the address, the header and the body.
 _MESSAGE = Struct(">BIIIqH")
 #: Queue id, position, when it expires (-1: never), delivery count, whether redelivered.
 _PLACE = Struct(">QQqIB")
-_DIED = 1
+_DIED, _EXTRA_KEYS = 1, 2
 
 #: What `decode_messages` tells of each place: queue id, position, expires_at_ms or None,
 #: delivery count, redelivered.
@@ -28,29 +29,40 @@ Place = tuple[int, int, int | None, int, bool]
 
 
 class StoredMessage(EncodedMessage):
-    """A message as it was stored: its header is decoded when somebody asks for a property."""
+    """A message as it was stored; what nobody asks for stays undecoded.
 
-    __slots__ = (
-        "_body",
-        "_header",
-        "address",
-        "died",
-        "exchange",
-        "expiration_ms",
-        "extra_keys",
-        "routing_key",
-        "size",
-    )
+    `address` is exchange and routing key as two short strings, as basic.deliver has them.
+    """
+
+    __slots__ = ("_body", "_header", "address", "died", "expiration_ms", "extra_keys", "size")
     is_plain = False
 
-    def __init__(self, keys: tuple[str, ...], header: bytes, body: bytes) -> None:
-        self.exchange, self.routing_key, *extra = keys
-        self.extra_keys = tuple(extra)
+    def __init__(
+        self,
+        address: bytes,
+        header: bytes,
+        body: bytes,
+        expiration_ms: int | None = None,
+        died: bool = False,
+        extra_keys: tuple[str, ...] = (),
+    ) -> None:
+        self.address = address
         self._header = header
         self._body = body
         self.size = len(body)
-        self.expiration_ms: int | None = None
-        self.died = False
+        self.expiration_ms = expiration_ms
+        self.died = died
+        self.extra_keys = extra_keys
+
+    @property
+    def exchange(self) -> str:
+        """The exchange it was published to."""
+        return decode_short_string(self.address, 0)[0]
+
+    @property
+    def routing_key(self) -> str:
+        """The routing key."""
+        return decode_short_string(self.address, 1 + self.address[0])[0]
 
     @property
     def header(self) -> bytes:
@@ -63,75 +75,66 @@ class StoredMessage(EncodedMessage):
         return self._body
 
 
-def _message(message: AnyMessage, places: int) -> bytes:
-    # A message from the wire, and one stored before, has its header as bytes already.
-    if isinstance(message, EncodedMessage):
-        header = message.header
-    else:
-        header = encode_header(message.properties, message.size)
-    keys = (message.exchange, message.routing_key, *message.extra_keys)
-    address = b"".join(map(encode_short_string, keys))
-    expiration_ms = -1 if message.expiration_ms is None else message.expiration_ms
-    flags = _DIED if message.died else 0
-    body = message.body
-    return (
-        _MESSAGE.pack(flags, len(address), len(header), len(body), expiration_ms, places)
-        + address
-        + header
-        + body
-    )
-
-
 def encode_messages(entries: Iterable[tuple[QueuedMessage, bool]]) -> bytes:
     """Return messages with their places; entries of one message that follow each other share it.
 
     Each entry comes with whether it is to come back redelivered.
     """
     parts: list[bytes] = []
-    places: list[bytes] = []
+    places: list[Place] = []
     last: AnyMessage | None = None
     for entry, redelivered in entries:
         message = entry.message
         if message is not last or len(places) == 0xFFFF:
             if last is not None:
-                parts.append(_message(last, len(places)))
-                parts += places
+                _add_message(parts, last, places)
                 places = []
             last = message
-        expires_at_ms = -1 if entry.expires_at_ms is None else entry.expires_at_ms
         places.append(
-            _PLACE.pack(
+            (
                 entry.queue.journal_id,
                 entry.position,
-                expires_at_ms,
+                entry.expires_at_ms,
                 entry.delivery_count,
                 redelivered,
             )
         )
     if last is not None:
-        parts.append(_message(last, len(places)))
-        parts += places
+        _add_message(parts, last, places)
     return b"".join(parts)
+
+
+def _add_message(parts: list[bytes], message: AnyMessage, places: list[Place]) -> None:
+    # A message from the wire, and one stored before, has its bytes already.
+    if isinstance(message, EncodedMessage):
+        address, header = message.address, message.header
+    else:
+        address = encode_short_string(message.exchange) + encode_short_string(message.routing_key)
+        header = encode_header(message.properties, message.size)
+    flags = _DIED if message.died else 0
+    if message.extra_keys:
+        flags |= _EXTRA_KEYS
+        address += b"".join(map(encode_short_string, message.extra_keys))
+    body = message.body
+    expiration_ms = -1 if message.expiration_ms is None else message.expiration_ms
+    parts.append(
+        _MESSAGE.pack(flags, len(address), len(header), len(body), expiration_ms, len(places))
+    )
+    for queue_id, position, expires_at_ms, deliveries, redelivered in places:
+        expires = -1 if expires_at_ms is None else expires_at_ms
+        parts.append(_PLACE.pack(queue_id, position, expires, deliveries, redelivered))
+    parts += (address, header, body)
 
 
 def decode_messages(data: bytes) -> Iterator[tuple[StoredMessage, list[Place]]]:
     """Yield each message of `encode_messages` with its places."""
     at = 0
-    while at < len(data):
+    end = len(data)
+    while at < end:
         flags, address_size, header_size, size, expiration_ms, count = _MESSAGE.unpack_from(
             data, at
         )
         at += _MESSAGE.size
-        header_at = at + address_size
-        body_at = header_at + header_size
-        keys = []
-        while at < header_at:
-            key, at = decode_short_string(data, at)
-            keys.append(key)
-        at = body_at + size
-        message = StoredMessage(tuple(keys), data[header_at:body_at], data[body_at:at])
-        message.died = flags & _DIED != 0
-        message.expiration_ms = None if expiration_ms < 0 else expiration_ms
         places: list[Place] = []
         for _ in range(count):
             queue_id, position, expires, deliveries, redelivered = _PLACE.unpack_from(data, at)
@@ -139,4 +142,28 @@ def decode_messages(data: bytes) -> Iterator[tuple[StoredMessage, list[Place]]]:
                 (queue_id, position, None if expires < 0 else expires, deliveries, redelivered != 0)
             )
             at += _PLACE.size
+        header_at = at + address_size
+        body_at = header_at + header_size
+        message = StoredMessage(
+            data[at:header_at],
+            data[header_at:body_at],
+            data[body_at : body_at + size],
+            None if expiration_ms < 0 else expiration_ms,
+            flags & _DIED != 0,
+        )
+        if flags & _EXTRA_KEYS:
+            _split_keys(message)
+        at = body_at + size
         yield message, places
+
+
+def _split_keys(message: StoredMessage) -> None:
+    """Take what stands behind exchange and routing key out of the address."""
+    address = message.address
+    keys_at = at = 2 + address[0] + address[1 + address[0]]
+    keys = []
+    while at < len(address):
+        key, at = decode_short_string(address, at)
+        keys.append(key)
+    message.address = address[:keys_at]
+    message.extra_keys = tuple(keys)

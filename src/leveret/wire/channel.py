@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leveret.errors import ChannelClosedByBroker
 from leveret.fields import encode_short_string
 from leveret.header import encode_header
+from leveret.queues import EncodedMessage
 from leveret.wire.content import WireMessage
 from leveret.wire.frames import (
     FRAME_END,
@@ -142,7 +143,7 @@ class WireChannel:
     def _write_message(self, method: bytes, message: AnyMessage, tail: bytes) -> None:
         """Write a method that ends in exchange and routing key (and a tail), with its message."""
         connection, number = self.connection, self.number
-        if isinstance(message, WireMessage):
+        if isinstance(message, EncodedMessage):
             method += message.address + tail
             header = message.header
         else:

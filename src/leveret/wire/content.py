@@ -6,10 +6,14 @@ what was received. Its flags word says whether a property is there that needs a 
 
 from __future__ import annotations
 
-from leveret.header import FLAG_PRIORITY, is_plain
+from leveret.header import FLAG_DELIVERY_MODE, FLAG_PRIORITY, is_persistent, is_plain
 from leveret.queues import EncodedMessage
 
 __all__ = ["LargeMessage", "WireMessage"]
+
+_DELIVERY_MODE = FLAG_DELIVERY_MODE >> 8
+#: The flags, of the first octet, of what stands before delivery mode in a header.
+_BEFORE_DELIVERY_MODE = 0xE0
 
 
 class WireMessage(EncodedMessage):
@@ -32,6 +36,8 @@ class WireMessage(EncodedMessage):
         "size",
     )
 
+    exchange: str
+    routing_key: str
     # What a message has only once it was changed, and then it is no WireMessage any more.
     expiration_ms = None
     extra_keys = ()
@@ -70,6 +76,16 @@ class WireMessage(EncodedMessage):
         return self.content[start : start + self.size]
 
     @property
+    def is_persistent(self) -> bool:
+        """Whether a durable queue keeps it through a restart: delivery mode 2."""
+        # Measured: most messages have nothing before delivery mode; to decode it in place takes a
+        # fifth of the general way.
+        flags = self.content[19]
+        if not flags & _BEFORE_DELIVERY_MODE:
+            return flags & _DELIVERY_MODE != 0 and self.content[21] == 2
+        return is_persistent(self.header)
+
+    @property
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
         if not self.content[19] & (FLAG_PRIORITY >> 8):
@@ -106,6 +122,11 @@ class LargeMessage(WireMessage):
     def body(self) -> bytes:
         """The body."""
         return self._body
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether a durable queue keeps it through a restart: delivery mode 2."""
+        return is_persistent(self._header)
 
     @property
     def priority(self) -> int:
