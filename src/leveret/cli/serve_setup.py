@@ -77,7 +77,7 @@ class Setup:
             broker = Broker(self.profile or DEFAULT_PROFILE.version, data=self.data)
         else:
             broker = Broker.from_file(self.file, profile=self.profile, data=self.data)
-        if broker.storage is not None:
+        if broker.storage is not None and broker.storage.recovery.objects:
             _tell_recovery(broker.storage.recovery, self.data)
         for user in self.users:
             hashed = hash_password(user.password, broker.random)

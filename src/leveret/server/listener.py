@@ -72,8 +72,8 @@ class Server:
         self._listeners = Listeners(self._client, self.limits.handshake_s)
         self._deadlines: Deadlines
         self._commits: GroupCommits
-        # Why publishers are stopped: "memory", "disk"
-        self._alarms: set[str] = set()
+        #: Why publishers are stopped: "memory", "disk".
+        self.alarms: set[str] = set()
         self._failing = False
         self._admission: Admission
         self._with_output: list[ServerConnection] = []
@@ -236,7 +236,7 @@ class Server:
     def opened(self, client: ClientTransport) -> None:
         """Take note of a new client."""
         self._clients[client.connection] = client
-        if self._alarms:
+        if self.alarms:
             client.connection.block(self._blocked_reason())
         tell(logging.DEBUG, "client connected", peer=client.peer)
 
@@ -350,16 +350,16 @@ class Server:
 
     def _alarm(self, name: str, ringing: bool, **facts: int | None) -> None:
         """Stop publishers at their next publish, or let them go on (S125)."""
-        if ringing is (name in self._alarms):
+        if ringing is (name in self.alarms):
             return
         tell(logging.WARNING, f"{name} alarm {'set' if ringing else 'cleared'}", **facts)
-        self._alarms ^= {name}
+        self.alarms ^= {name}
         for connection, client in list(self._clients.items()):
-            if self._alarms:
+            if self.alarms:
                 connection.block(self._blocked_reason())
             else:
                 connection.unblock()
                 client.read_or_not()
 
     def _blocked_reason(self) -> str:
-        return "low on " + " & ".join(sorted(self._alarms, reverse=True))
+        return "low on " + " & ".join(sorted(self.alarms, reverse=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from leveret.errors import ConnectionClosedByBroker, ConnectionForced
@@ -83,6 +84,9 @@ class ConnectionBase:
         self._deaf = False
         #: Frames not taken yet, in order; whoever adds the first calls `wake`.
         self.out: list[bytes] = []
+        # What in `out` promises durability: how many pieces stand before it, and the group that
+        # has to be durable before it leaves; in order.
+        self._held: deque[tuple[int, int]] = deque()
         self.output_high = self.limits.output_high
         #: The largest body that goes in one frame.
         self.body_max = self.frame_max - OVERHEAD
@@ -116,11 +120,37 @@ class ConnectionBase:
 
     def take_output(self) -> list[bytes]:
         """Return what is to be written, in order, and forget it."""
-        out, self.out = self.out, []
+        if not self._held:
+            out, self.out = self.out, []
+            return out
+        count = self._held[0][0]
+        out, self.out = self.out[:count], self.out[count:]
+        self._held = deque((before - count, group) for before, group in self._held)
         return out
+
+    def promise(self, before: int) -> None:
+        """Hold what was written since `out` had so many pieces until all done so far is durable.
+
+        What is written behind it waits too.
+        """
+        group = self.broker.undurable()
+        if group and len(self.out) > before:
+            if not self._held:
+                self.broker.await_durable(self)
+            self._held.append((before, group))
+
+    def release(self, group: int) -> bool:
+        """Let go of what waited for the groups up to this one; say whether something waits on."""
+        if self._held:
+            while self._held and self._held[0][1] <= group:
+                self._held.popleft()
+            self.wake(self)
+        return bool(self._held)
 
     def output_drained(self, unsent: int = 0) -> None:
         """Take note that the transport holds only `unsent` bytes any more."""
+        if self._held:
+            unsent += sum(map(len, self.out))
         self.unsent = unsent
         if self._paused and unsent <= self.limits.output_low:
             self._paused = False
@@ -131,12 +161,18 @@ class ConnectionBase:
     @property
     def finished(self) -> bool:
         """Whether the transport is to be closed once the output is written."""
-        return self.state is State.CLOSED
+        return self.state is State.CLOSED and not self._held
 
     def heartbeat(self) -> None:
         """Write a heartbeat, so that the client knows the connection lives."""
-        if self.state is State.RUNNING:
+        if self.state is not State.RUNNING:
+            return
+        if not self._held:
             self.write(HEARTBEAT)
+            return
+        self.out.insert(self._held[0][0], HEARTBEAT)  # a disk that is slow is no reason to part
+        self._held = deque((before + 1, group) for before, group in self._held)
+        self.wake(self)
 
     # -- the end
 

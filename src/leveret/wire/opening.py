@@ -79,7 +79,9 @@ class ConnectionMethods(ConnectionBase):
             self.engine.close()
         self.channels.clear()
         self.confirming.clear()
+        before = len(self.out)
         self._send("connection.close-ok")
+        self.promise(before)
         self._finish()
 
     def _start_ok(self, call: MethodCall) -> None:

@@ -31,6 +31,10 @@ __all__ = ["SingleFrames"]
 
 _PUBLISH_IDS = (60, 40, "basic.publish")
 _NOT_A_METHOD = "expected method frame, got non method frame instead"
+#: What a client does for each message; every other answer says that all before it is durable.
+_PROMISE_NOTHING = frozenset(
+    {"basic.get", "basic.ack", "basic.nack", "basic.reject", "basic.recover-async"}
+)
 _SECOND_OPEN = "second 'channel.open' seen"
 
 #: How many different (exchange, routing key) pairs a connection remembers decoded.
@@ -129,8 +133,11 @@ class SingleFrames(ConnectionMethods):
             if call.name == "channel.open":
                 raise ChannelError(_SECOND_OPEN).at(*call.ids, call.name)
             raise CommandInvalid("unimplemented method").at(*call.ids, call.name)
+        before = len(self.out)
         with suppress(ChannelClosedByBroker):  # the channel's listener told the client
             handler(channel, call)
+        if self.broker.journal is not None and call.name not in _PROMISE_NOTHING:
+            self.promise(before)
 
     def _content_header(
         self, channel: WireChannel, content: _Content, kind: int, payload: bytes
