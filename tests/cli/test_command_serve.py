@@ -113,12 +113,15 @@ def test_what_a_file_declares_is_there_for_clients(serve: Any, topology: Path) -
 def test_what_was_confirmed_survives_a_kill(serve: Any, topology: Path, folder: Path) -> None:
     arguments = (str(topology), "--port", "0", "--data", str(folder / "data"))
     server = serve(*arguments)
-    channel = server.connect().channel()
+    connection = server.connect()
+    channel = connection.channel()
     channel.confirm_delivery()
     channel.queue_declare("more", durable=True)
     persistent = pika.BasicProperties(delivery_mode=2)
     channel.basic_publish("orders", "order.paid", b"kept", persistent)
     server.stop(signal.SIGKILL)
+    with pytest.raises(pika.exceptions.AMQPConnectionError):
+        connection.close()
     server = serve(*arguments)
     assert server.log_until("recovered")["messages"] == 1
     connection = server.connect()
@@ -129,9 +132,9 @@ def test_what_was_confirmed_survives_a_kill(serve: Any, topology: Path, folder: 
     assert server.stop() == 0
 
 
-def test_a_directory_in_use_is_refused_kindly(serve: Any, folder: Path, run: Any) -> None:
+def test_a_directory_in_use_is_refused_kindly(serve: Any, folder: Path, invoke: Any) -> None:
     serve("--port", "0", "--data", str(folder / "data"))
-    result = run("serve", "--port", "0", "--data", str(folder / "data"))
+    result: Result = invoke("serve", "--port", "0", "--data", str(folder / "data"))
     assert result.exit_code == 2
     assert "is in use by another broker: stop it, or name another directory" in result.stderr
 

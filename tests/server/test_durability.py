@@ -6,10 +6,11 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from amqp_clients import eventually, method_frame, published
+from amqp_clients import eventually, published
 
 import leveret
 from leveret.server import ServerLimits
+from leveret.wire.frames import method_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -151,6 +151,8 @@ class Server:
         A client that does not answer within `stop_grace_s` is dropped.
         """
         self._listeners.close()
+        if self._ticking is None:  # it never began
+            return
         with self.lock:
             for connection in list(self._clients):
                 connection.close(ConnectionForced(reason))
