@@ -8,6 +8,7 @@ as a line of Python; the same seed goes the same way.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import resource
 import sys
 import time
@@ -16,10 +17,14 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from raw_amqp.conversations import Conversations
 from raw_amqp.hostile import Target, corpus, spoil
 
 #: How often progress is printed, in seconds.
 REPORT_S = 30.0
+
+#: No stream takes so long on any machine, in seconds: the process ends, and says where it was.
+HANGS_S = 60.0
 
 
 def report(target: Target, started: float) -> None:
@@ -36,10 +41,12 @@ def report(target: Target, started: float) -> None:
 def mutate(seed: int, seconds: float, executions: int) -> None:
     """Spoil streams until the time is over or enough were tried."""
     random, target, streams = Random(seed), Target(), corpus()
+    conversations = Conversations(random)
     started = reported = time.monotonic()
+    faulthandler.dump_traceback_later(HANGS_S + REPORT_S, exit=True)
     while target.executions < executions:
-        data = spoil(random, streams)
-        pieces = random.choice((0, 0, 0, 0, 3, 64, 1000))
+        data = spoil(random, streams) if random.randrange(8) else conversations.draw()
+        pieces = random.choice((0,) * 12 + (3, 64, 64, 500)) if len(data) < 1000 else 0
         try:
             target.run(data, pieces)
         except BaseException:
@@ -48,6 +55,7 @@ def mutate(seed: int, seconds: float, executions: int) -> None:
         now = time.monotonic()
         if now - reported > REPORT_S:
             reported = now
+            faulthandler.dump_traceback_later(HANGS_S + REPORT_S, exit=True)
             report(target, started)
         if now - started > seconds:
             break
