@@ -1,0 +1,1 @@
+"""The jobs of the soak in four libraries, each in its own idioms."""
