@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 AMQPLIB := amqplib@2.3.1
 NPM_INSTALL := npm install --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000
 
-.PHONY: demo test test-clients check format bench clean
+.PHONY: demo test test-clients check format bench soak clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,9 @@ format: $(VENV)/.dev  ## rewrite the code in its canonical layout
 
 bench: $(VENV)/.bench  ## measure in-process speed beside its peers
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.dev $(VENV)/.clients  ## two minutes of mixed load and killed clients: nothing lost, memory flat
+	$(BIN)/python -m benchmarks.soak $(SOAK)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -30,9 +30,15 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Leave ledgers, log and report there.  [default: they are deleted]",
 )
+@click.option("--data", is_flag=True, help="Have the server keep messages on disk.")
 @click.pass_context
 def main(
-    context: click.Context, minutes: float, seed: int | None, rate: float, keep: Path | None
+    context: click.Context,
+    minutes: float,
+    seed: int | None,
+    rate: float,
+    keep: Path | None,
+    data: bool,
 ) -> None:
     """Serve mixed load from six client processes, disturb them, and judge what they received.
 
@@ -44,7 +50,8 @@ def main(
         folder = keep or Path(scratch)
         ledgers = folder / "ledgers"
         ledgers.mkdir(parents=True)
-        with WatchedServer(folder) as server:
+        options = ["--data", str(folder / "data")] if data else []
+        with WatchedServer(folder, options) as server:
             started = time.monotonic()
 
             def tell(text: str) -> None:
@@ -86,6 +93,7 @@ def _report(server: WatchedServer, run: Run, verdict: Verdict) -> dict[str, Any]
         "disturbances": dict(run.disturbances),
         "memory_median_mib": round(memory.median / MIB, 1),
         "memory_peak_mib": round(memory.peak / MIB, 1),
+        "memory_rise_mib": round(memory.rise / MIB, 2),
         "memory_mib_per_hour": round(memory.slope_per_hour / MIB, 2),
         "descriptors_idle": first.descriptors,
         "descriptors_most": max(sample.descriptors for sample in server.samples),

@@ -16,8 +16,9 @@ __all__ = ["Memory", "memory_of"]
 
 MIB = 1024 * 1024
 
-#: The first part of a run, in which caches fill and the allocator finds its size.
-WARM_UP = 0.25
+#: The first part of a run, in which caches fill and the allocator finds its size: a quarter of it,
+#: of a short run a minute, but no more than a half.
+WARM_UP, WARM_UP_S, WARM_UP_MOST = 0.25, 60.0, 0.5
 
 #: The judged part is cut into so many; of each, the least counts: what comes on top are messages
 #: that wait just then.
@@ -45,7 +46,9 @@ class Memory:
 
 def memory_of(samples: Sequence[Sample]) -> Memory:
     """Return what samples say; at least a few for each window are needed."""
-    judged = samples[int(len(samples) * WARM_UP) :]
+    length_s = samples[-1].at_s
+    warm_s = min(max(length_s * WARM_UP, WARM_UP_S), length_s * WARM_UP_MOST)
+    judged = [sample for sample in samples if sample.at_s >= warm_s]
     size = max(len(judged) // WINDOWS, 1)
     windows = [judged[at : at + size] for at in range(0, len(judged) - size + 1, size)]
     floor = [min(window, key=lambda sample: sample.resident_bytes) for window in windows]

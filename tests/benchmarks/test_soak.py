@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from benchmarks.soak.judge import judge
 from benchmarks.soak.memory import MIB, memory_of
 from benchmarks.soak.message import body_of, identity
