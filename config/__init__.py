@@ -3,6 +3,7 @@
 from leveret.config.anyfile import load_any
 from leveret.config.diff import Change, Difference
 from leveret.config.findings import Finding
+from leveret.config.formatting import format_topology
 from leveret.config.loader import check_file, load, loads
 from leveret.config.model import (
     BindingDeclaration,
@@ -34,6 +35,7 @@ __all__ = [
     "User",
     "VirtualHost",
     "check_file",
+    "format_topology",
     "load",
     "load_any",
     "loads",

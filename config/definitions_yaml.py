@@ -15,7 +15,7 @@ from attrs import define, field
 
 from leveret.config.binding_text import format_binding
 from leveret.config.definitions import SECTIONS, canonical_json, identity_of
-from leveret.config.friendly import Raw, dead_letter_sugar, exchange_entry, queue_entry
+from leveret.config.friendly import dead_letter_sugar, exchange_entry, queue_entry
 from leveret.config.model import BindingDeclaration
 from leveret.config.names import PREDECLARED_EXCHANGES
 from leveret.config.yaml_text import MAX_WIDTH, block, flow, scalar
@@ -124,13 +124,13 @@ def _write_host(
         begin("exchanges")
     for name in exchanges:
         _note(text, ("exchanges", (host.name, name)), indent + 2, remarks)
-        _write_entry(text, name, exchange_entry(host.exchanges[name]), indent + 2)
+        text.add(*block({name: exchange_entry(host.exchanges[name])}, indent + 2))
     queues = sorted(host.queues.keys() - {f"{name}.dlq" for name in sugared})
     if queues:
         begin("queues")
     for name in queues:
         _note(text, ("queues", (host.name, name)), indent + 2, remarks)
-        _write_entry(text, name, queue_entry(host.queues[name], name in sugared), indent + 2)
+        text.add(*block({name: queue_entry(host.queues[name], name in sugared)}, indent + 2))
     said = [BindingDeclaration(f"{name}.dlx", f"{name}.dlq") for name in sugared]
     bindings = [binding for binding in host.bindings if not sugared or binding not in said]
     if bindings:
@@ -151,30 +151,6 @@ def _note(
     if remark := remarks.get(reference):
         text.comment(f"Kept under 'definitions': {remark}.", indent)
     text.mark(*reference)
-
-
-def _write_entry(text: YamlText, name: str, entry: Any, indent: int) -> None:
-    pad = " " * indent
-    lead = f"{pad}{scalar(name)}:"
-    line = f"{lead} {_flow(entry)}"
-    if len(line) <= MAX_WIDTH or not isinstance(entry, dict):
-        text.add(line)
-        return
-    text.add(lead)
-    for key, value in entry.items():
-        if isinstance(value, dict) and len(f"{pad}  {key}: {_flow(value)}") > MAX_WIDTH:
-            text.add(f"{pad}  {key}:", *block(value, indent + 4))
-        else:
-            text.add(f"{pad}  {key}: {_flow(value)}")
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, Raw):
-        return str(value)
-    if isinstance(value, dict):
-        parts = (f"{scalar(key)}: {_flow(part)}" for key, part in value.items())
-        return "{" + ", ".join(parts) + "}"
-    return flow(value)
 
 
 # --- bindings ---------------------------------------------------------------------
@@ -290,7 +266,7 @@ def _write_policies(
             entry["priority"] = policy.priority
         entry["definition"] = policy.definition
         _note(text, reference, indent, remarks)
-        _write_entry(text, name, entry, indent)
+        text.add(*block({name: entry}, indent))
 
 
 def _write_user(text: YamlText, user: User) -> None:
@@ -311,14 +287,14 @@ def _write_user(text: YamlText, user: User) -> None:
     for host, permission in sorted(user.permissions.items()):
         text.mark("permissions", (user.name, host))
         entry = {key: getattr(permission, key) for key in ("configure", "write", "read")}
-        _write_entry(text, host, entry, 6)
+        text.add(*block({host: entry}, 6))
     if user.topic_permissions:
         text.add("    topic_permissions:")
     for host, exchanges in sorted(user.topic_permissions.items()):
         text.add(f"      {scalar(host)}:")
         for exchange, topic in sorted(exchanges.items()):
             text.mark("topic_permissions", (user.name, host, exchange))
-            _write_entry(text, exchange, {"write": topic.write, "read": topic.read}, 8)
+            text.add(*block({exchange: {"write": topic.write, "read": topic.read}}, 8))
     if len(text.lines) == start:
         text.lines[-1] += " {}"
     text.mark("", ())

@@ -28,27 +28,46 @@ _PRIVATE_USE = range(0xE000, 0xF8FF)
 class Environment:
     """The variables, and a file's text in which the places of variables are masked."""
 
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] | None
     masked: str
     _opening: str
+    _closing: str
     _masked_variable: re.Pattern[str]
 
     @classmethod
-    def of(cls, source: Source, variables: Mapping[str, str]) -> Self:
-        """Mask the variables of a file; a file without any is left as it is."""
+    def of(cls, source: Source, variables: Mapping[str, str] | None) -> Self:
+        """Mask the variables of a file; a file without any is left as it is.
+
+        Where `variables` is None, nothing is put in their places.
+        """
         text = source.text
         if "${" not in text:
-            return cls(variables, text, "", _VARIABLE)
+            return cls(variables, text, "", "", _VARIABLE)
         free = (chr(code) for code in _PRIVATE_USE if chr(code) not in text)
         opening, closing = next(free, ""), next(free, "")
         if not closing:
-            return cls(variables, text, "", _VARIABLE)
+            return cls(variables, text, "", "", _VARIABLE)
         masked = _VARIABLE.sub(rf"${opening}\1{closing}", text)
-        return cls(variables, masked, opening, re.compile(rf"\${opening}([^{closing}]*){closing}"))
+        masked_variable = re.compile(rf"\${opening}([^{closing}]*){closing}")
+        return cls(variables, masked, opening, closing, masked_variable)
 
     def may_hold(self, text: str) -> bool:
         """Tell whether a text read from the masked file may hold a variable; cheap."""
         return self._opening != "" and self._opening in text
+
+    def is_masked(self, text: str) -> bool:
+        """Tell whether a text of the masked file has a brace of a variable in it."""
+        return self._opening != "" and (self._opening in text or self._closing in text)
+
+    def parts(self, text: str) -> list[str]:
+        """Return a text of the masked file in parts, every other of which is a masked brace."""
+        return re.split(f"([{self._opening}{self._closing}])", text) if self._opening else [text]
+
+    def unmask(self, text: str) -> str:
+        """Return a text that holds parts of the masked file with the braces that they stand for."""
+        if not self._opening:
+            return text
+        return text.replace(self._opening, "{").replace(self._closing, "}")
 
     def replace(self, node: ScalarNode, *, is_key: bool) -> None:
         """Put the values of the variables into a text; in a key that is a fault."""
@@ -68,6 +87,8 @@ class Environment:
                     f"{written} is not a variable",
                     "Write ${NAME} or ${NAME:-default}; names hold letters, digits and '_'.",
                 )
+            elif self.variables is None:
+                node.faulty = True
             elif (found := self.variables.get(content.group(1))) is not None:
                 return found
             elif (default := content.group(2)) is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leveret.config.entries import TopologyEntry
     from leveret.config.nodes import Node
 
-__all__ = ["MAX_FILES", "Files"]
+__all__ = ["MAX_FILES", "Files", "read_entry"]
 
 #: Files that one topology is put together from: more are a mistake, or meant to do harm.
 MAX_FILES = 200
@@ -50,7 +50,7 @@ class Files:
         self._open[path] = True
         self._chain.append(source.file)
         try:
-            entry = self._entry(source)
+            entry = read_entry(source, self.environment, self.on_progress)
             if entry is None:
                 return []
             return [*self._included(source, entry), entry]
@@ -59,16 +59,6 @@ class Files:
         finally:
             self._open[path] = False
             self._chain.pop()
-
-    def _entry(self, source: Source) -> TopologyEntry | None:
-        root = compose(source, self.environment, on_progress=self.on_progress)
-        if root is None or (isinstance(root, ScalarNode) and scalar_value(root) is None):
-            source.report(0, 0, "nothing is declared in this file", _EXAMPLE)
-        elif not isinstance(root, MapNode):
-            root.fault(f"a topology is a map of sections, and this is {describe(root)}", _EXAMPLE)
-        else:
-            return structure(root)
-        return None
 
     def _included(self, source: Source, entry: TopologyEntry) -> list[TopologyEntry]:
         found: list[TopologyEntry] = []
@@ -111,6 +101,29 @@ class Files:
         except TopologyError as error:
             self.sources.append(Source(name, "", list(error.faults)))
             return []
+
+
+def read_entry(
+    source: Source,
+    environment: Mapping[str, str] | None,
+    on_progress: Callable[[float], None] | None = None,
+) -> TopologyEntry | None:
+    """Return what one file says, by itself; None, and a fault, if it says nothing.
+
+    Without an `environment`, variables stay open, as in `compose`.
+
+    Raises:
+        TopologyError: the file is not YAML.
+
+    """
+    root = compose(source, environment, on_progress=on_progress)
+    if root is None or (isinstance(root, ScalarNode) and scalar_value(root) is None):
+        source.report(0, 0, "nothing is declared in this file", _EXAMPLE)
+    elif not isinstance(root, MapNode):
+        root.fault(f"a topology is a map of sections, and this is {describe(root)}", _EXAMPLE)
+    else:
+        return structure(root)
+    return None
 
 
 def _open_file(path: str, flags: int) -> int:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from leveret.config.arguments import DEAD_LETTER_ARGUMENTS, EXCHANGE_ARGUMENTS, QUEUE_ARGUMENTS
 from leveret.config.model import ExchangeDeclaration, QueueDeclaration, VirtualHost
 from leveret.config.quantities import SIZE_UNITS_BYTES, format_duration
-from leveret.config.yaml_text import grouped
+from leveret.config.yaml_text import Raw, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["Raw", "dead_letter_sugar", "exchange_entry", "queue_entry"]
+__all__ = ["dead_letter_sugar", "exchange_entry", "queue_entry"]
 
 _DURATIONS = {"x-message-ttl", "x-expires", "x-consumer-timeout"}
 _COUNTS = {"x-max-length", "x-max-priority", "x-delivery-limit"}
@@ -22,12 +22,6 @@ _CHOICES = {
     "x-dead-letter-strategy": ("at-most-once", "at-least-once"),
 }
 _NEGATIVE_ALLOWED = {"x-delivery-limit"}
-
-
-class Raw(str):
-    """Text that is YAML already: `1h`, `10_000`."""
-
-    __slots__ = ()
 
 
 def exchange_entry(exchange: ExchangeDeclaration) -> Any:

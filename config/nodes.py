@@ -27,6 +27,7 @@ __all__ = [
     "CORE_TAG",
     "MAX_ALIASED_NODES",
     "MAX_DEPTH",
+    "YAML_LOADER",
     "ListNode",
     "MapNode",
     "Node",
@@ -46,7 +47,8 @@ MAX_ALIASED_NODES = 100_000
 #: Events of YAML between two words about progress: some milliseconds.
 _PROGRESS_STEP = 4096
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: libyaml, or PyYAML's own parser where it is missing.
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 #: What YAML 1.2 allows in a file (section 5.1), less the surrogates that Python strings may hold.
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -249,14 +251,15 @@ def check_tag(node: Node, tag: str | None, known: tuple[str, ...]) -> None:
 
 def compose(
     source: Source,
-    environment: Mapping[str, str],
+    environment: Mapping[str, str] | None,
     loader: Any = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Node | None:
     """Return the root of a file's tree, or None for a file without a document.
 
     Faults that leave a tree (a key written twice, a variable that is not set) are reported to
-    `source`. `loader` is PyYAML's: by default libyaml's, or the one in Python without it.
+    `source`. Without an `environment`, variables stay open: their nodes are `faulty`, which is not
+    reported. `loader` is PyYAML's: by default libyaml's, or the one in Python without it.
     `on_progress` is told how much of the text was read, from 0 to 1.
 
     Raises:
@@ -274,7 +277,7 @@ def compose(
     variables = Environment.of(source, environment)
     composer = _Composer(source, variables)
     try:
-        events = yaml.parse(variables.masked, Loader=loader or _LOADER)
+        events = yaml.parse(variables.masked, Loader=loader or YAML_LOADER)
         _feed(composer, _watched(events, len(source.text), on_progress) if on_progress else events)
     except yaml.YAMLError as error:
         line, column, message, remedy = explain_yaml_error(source, error)

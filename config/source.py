@@ -9,7 +9,7 @@ from attrs import define, field
 from leveret.config.findings import MALFORMED, RULES, Finding
 from leveret.errors import Fault, Position, TopologyError
 
-__all__ = ["MAX_FAULTS", "Source", "quoted"]
+__all__ = ["LINE_BREAK", "MAX_FAULTS", "Source", "quoted"]
 
 #: A file of random bytes has a fault on every line; nobody reads beyond this many.
 MAX_FAULTS = 1000
@@ -21,7 +21,7 @@ MAX_LINE_SHOWN = 160
 MAX_MESSAGE = 500
 
 #: The line breaks that libyaml counts, so that its line numbers and ours agree.
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[^\t\x20-\x7e\xa0-\u2027\u202f-\ud7ff\ue000-\U0010ffff]")
 
 
@@ -43,12 +43,12 @@ class Source:
     def line(self, line: int) -> str:
         """Return one line of the text without its line break; "" past the end."""
         if self._lines is None:
-            self._lines = _LINE_BREAK.split(self.text)
+            self._lines = LINE_BREAK.split(self.text)
         return self._lines[line] if line < len(self._lines) else ""
 
     def place_of(self, index: int) -> tuple[int, int]:
         """Return line and column of the character at `index`; costs a pass over the text."""
-        breaks = [match.end() for match in _LINE_BREAK.finditer(self.text, 0, index)]
+        breaks = [match.end() for match in LINE_BREAK.finditer(self.text, 0, index)]
         return len(breaks), index - (breaks[-1] if breaks else 0)
 
     def report(

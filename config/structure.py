@@ -36,7 +36,7 @@ from leveret.config.yaml_errors import quote_help
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["canonical", "structure"]
+__all__ = ["canonical", "structure", "without_none"]
 
 #: Keys by which RabbitMQ's definitions JSON is recognised.
 _DEFINITIONS_KEYS = {"rabbit_version", "rabbitmq_version", "vhosts", "permissions", "parameters"}
@@ -104,7 +104,7 @@ class _EntryHook:
         hook = cls(wanted)
         for attribute in attrs.fields(wanted):
             if attribute.name not in ("node", "nodes"):
-                inner = _without_none(attribute.type)
+                inner = without_none(attribute.type)
                 hook.readers[attribute.name] = inner, converter.get_structure_hook(inner)
         return hook
 
@@ -156,7 +156,7 @@ def _pairs(node: Node, cls: type[Entry]) -> list[tuple[ScalarNode, Node]]:
     return _NOT_A_MAP
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
     """Return `T` of `T | None`, and `A | B` of `A | B | None`."""
     if get_origin(annotation) not in (Union, UnionType):
         return annotation

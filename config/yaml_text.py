@@ -6,26 +6,46 @@ broken up, so that no text is taken for a variable.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_WIDTH", "block", "flow", "grouped", "scalar"]
+__all__ = [
+    "MAX_KEY",
+    "MAX_WIDTH",
+    "Raw",
+    "block",
+    "double_quoted",
+    "flow",
+    "grouped",
+    "is_read_otherwise",
+    "scalar",
+]
 
 #: A map or list that is longer than this is written one entry to a line.
 MAX_WIDTH = 100
 
 #: YAML takes no longer text for a key without a '?' before it (section 7.4.2).
-_MAX_KEY = 1000
+MAX_KEY = 1000
 
 _PLAIN = re.compile(r"(?:[A-Za-z_]|/(?=\Z|[A-Za-z]))(?:[\w./*-]| (?=[\w./*-]))*", re.ASCII)
 #: What some parser of YAML 1.1 or 1.2 takes for a truth value or for nothing.
-_CONSTANTS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+_CONSTANTS_OF_1_1 = {"yes", "no", "on", "off", "y", "n"}
+_CONSTANTS = {"null", "true", "false", *_CONSTANTS_OF_1_1}
+#: Numbers to the base of 60, and dates.
+_NUMBER_OF_1_1 = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?|\d{4}-\d\d?-\d\d?.*")
 #: An item of a block list: no brackets, colons and number signs where they would mean something.
 _PLAIN_ITEM = re.compile(r"[A-Za-z_][\x20-\x7e]*[\x21-\x39\x3b-\x7e]")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+class Raw(str):
+    """Text that is YAML already: `1h`, `10_000`."""
+
+    __slots__ = ()
 
 
 def scalar(value: Any, *, item: bool = False) -> str:
@@ -40,15 +60,33 @@ def scalar(value: Any, *, item: bool = False) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value}".replace("inf", ".inf").replace("nan", ".nan")
     if not isinstance(value, str):
         return repr(value)
+    if isinstance(value, Raw):
+        return str(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _CONSTANTS:
         return value
     if item and _is_plain_item(value):
         return value
     if _reads_best_in_single_quotes(value):
         return f"'{value}'"
-    return '"' + "".join(map(_escaped, value)).replace("${", "\\x24{") + '"'
+    return double_quoted(value)
+
+
+def double_quoted(text: str) -> str:
+    """Return a text in double quotes, whatever it holds."""
+    return '"' + "".join(map(_escaped, text)).replace("${", "\\x24{") + '"'
+
+
+def is_read_otherwise(text: str) -> bool:
+    """Tell whether a parser of YAML 1.1 would take a text of YAML 1.2 for something else.
+
+    >>> list(filter(is_read_otherwise, ("on", "1:30", "2026-11-24", "order", "10_000")))
+    ['on', '1:30', '2026-11-24']
+    """
+    return text.lower() in _CONSTANTS_OF_1_1 or _NUMBER_OF_1_1.fullmatch(text) is not None
 
 
 def _reads_best_in_single_quotes(text: str) -> bool:
@@ -100,7 +138,7 @@ def flow(value: Any) -> str:
 
 
 def _flow_key(key: str) -> str:
-    return scalar(key) if len(key) <= _MAX_KEY // 10 else f"? {scalar(key)} "
+    return scalar(key) if len(key) <= MAX_KEY // 10 else f"? {scalar(key)} "
 
 
 def block(value: Any, indent: int) -> Iterator[str]:
@@ -109,7 +147,7 @@ def block(value: Any, indent: int) -> Iterator[str]:
     if isinstance(value, dict) and value:
         for key, part in value.items():
             name = scalar(key)
-            lead = f"{pad}{name}:" if len(name) <= _MAX_KEY else f"{pad}? {name}\n{pad}:"
+            lead = f"{pad}{name}:" if len(name) <= MAX_KEY else f"{pad}? {name}\n{pad}:"
             yield from _entry(lead, part, indent + 2)
     elif isinstance(value, list | tuple) and value:
         for part in value:

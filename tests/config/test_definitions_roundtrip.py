@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leveret.config import loads
+from leveret.config import format_topology, loads
 from leveret.config.anyfile import loads_any
 from leveret.config.definitions import SECTIONS, canonical_json, objects_by_identity
 from leveret.config.definitions_out import to_definitions
@@ -163,6 +163,7 @@ def test_definitions_survive_the_way_through_yaml(definitions: dict[str, Any]) -
     imported = import_definitions(json.dumps(definitions))
     again = loads(imported.text, environment={})
     assert meaning(to_definitions(again)) == meaning(definitions)
+    assert format_topology(imported.text) == imported.text
 
 
 @settings(max_examples=15, deadline=None)
