@@ -43,7 +43,12 @@ class Environment:
         text = source.text
         if "${" not in text:
             return cls(variables, text, "", "", _VARIABLE)
-        free = (chr(code) for code in _PRIVATE_USE if chr(code) not in text)
+        lowered = text.lower()  # where an escape such as \uE000 may spell a character, too
+        free = (
+            chr(code)
+            for code in _PRIVATE_USE
+            if chr(code) not in text and f"{code:04x}" not in lowered
+        )
         opening, closing = next(free, ""), next(free, "")
         if not closing:
             return cls(variables, text, "", "", _VARIABLE)

@@ -26,7 +26,7 @@ def format_topology(
 
     Comments are kept, and so are variables and includes: no other file is read, nor the
     environment, and it does not matter whether what the file names is there. `on_progress` is
-    told how much of the file is read, from 0 to 1.
+    told how much is done, from 0 to 1.
 
     Raises:
         TopologyError: the text is no topology file: `faults` has all that is wrong.
@@ -37,12 +37,18 @@ def format_topology(
     from leveret.config.format_meaning import meaning_of
     from leveret.config.format_write import write_document
 
+    def tell(done: float) -> None:
+        if on_progress is not None:
+            on_progress(done)
+
     source = Source(file, decode(text, file).lstrip("\ufeff"))
-    read_entry(source, None, on_progress)
+    read_entry(source, None, lambda done: tell(0.3 * done))
     if source.faults:
         raise source.stop()
     document, environment = _laid_out(source)
+    tell(0.5)
     written = write_document(document, environment)
+    tell(0.7)
     if meaning_of(document, environment) != meaning_of(*_laid_out(Source(file, written))):
         message = "this file is written in a way that the canonical layout cannot keep"
         remedy = "Leave out what is unusual in its YAML, such as tags, or lay it out by hand."

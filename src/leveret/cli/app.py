@@ -14,6 +14,7 @@ from leveret.cli.diff import diff
 from leveret.cli.draw import draw
 from leveret.cli.explain import explain
 from leveret.cli.export import export
+from leveret.cli.fmt import fmt
 from leveret.cli.get import get
 from leveret.cli.import_ import import_
 from leveret.cli.publish import publish
@@ -45,6 +46,7 @@ main.add_command(diff)
 main.add_command(draw)
 main.add_command(explain)
 main.add_command(export)
+main.add_command(fmt)
 main.add_command(get)
 main.add_command(import_)
 main.add_command(publish)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from leveret.config import Topology
 
-__all__ = ["OUTPUT", "load_or_exit", "note", "write_output"]
+__all__ = ["OUTPUT", "CannotWrite", "load_or_exit", "note", "write_output"]
 
 #: `-o FILE`: a path that may not exist yet.
 OUTPUT: Callable[..., Callable[..., object]] = click.option(
@@ -27,7 +27,7 @@ OUTPUT: Callable[..., Callable[..., object]] = click.option(
 )
 
 
-class _CannotWrite(click.ClickException):
+class CannotWrite(click.ClickException):
     """A file that could not be written: exit status 2, as for a mistake in the command."""
 
     exit_code = 2
@@ -61,7 +61,7 @@ def write_output(content: str | bytes, output: Path | None) -> None:
     try:
         output.write_bytes(data)
     except OSError as error:
-        raise _CannotWrite(output, error) from error
+        raise CannotWrite(output, error) from error
 
 
 def note(lines: Iterable[str]) -> None:

@@ -10,9 +10,8 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from leveret.cli.fields import PROPERTY_NAMES
+from leveret.cli.output import CannotWrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,19 +20,10 @@ if TYPE_CHECKING:
 
     from aiormq.abc import DeliveredMessage
 
-__all__ = ["CannotWrite", "message_line", "opened_output"]
+__all__ = ["message_line", "opened_output"]
 
 # our name of a property -> pamqp's, where it is another one
 _PAMQP_NAMES = {"type": "message_type"}
-
-
-class CannotWrite(click.ClickException):
-    """A file that could not be written: exit status 2, as for a mistake in the command."""
-
-    exit_code = 2
-
-    def __init__(self, file: Path, error: OSError) -> None:
-        super().__init__(f"cannot write {file}: {(error.strerror or str(error)).lower()}")
 
 
 def message_line(message: DeliveredMessage) -> str:
