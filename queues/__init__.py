@@ -4,6 +4,7 @@ from leveret.queues.consumers import Consumer
 from leveret.queues.message import AnyMessage, EncodedMessage, Message, QueuedMessage
 from leveret.queues.queue import Queue, QueueHost
 from leveret.queues.queue_base import QueueJournal
+from leveret.queues.run import MessageRun, QueuedRun
 from leveret.queues.settings import QueueSettings, effective_settings
 
 __all__ = [
@@ -11,10 +12,12 @@ __all__ = [
     "Consumer",
     "EncodedMessage",
     "Message",
+    "MessageRun",
     "Queue",
     "QueueHost",
     "QueueJournal",
     "QueueSettings",
     "QueuedMessage",
+    "QueuedRun",
     "effective_settings",
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leveret.properties import FieldTable
     from leveret.queues.message import AnyMessage, QueuedMessage
     from leveret.queues.queue import Queue
+    from leveret.queues.run import QueuedRun
     from leveret.queues.statistics import ConsumerStatistics
 
 __all__ = ["Consumer", "Consumers", "Receiver"]
@@ -33,6 +34,14 @@ class Receiver(Protocol):
 
     def receive(self, consumer: Consumer, entry: QueuedMessage) -> None:
         """Take a delivery. It must not call the queue back."""
+        ...
+
+    def room(self, count: int) -> int:
+        """Return how many of `count` deliveries it takes now that it takes one."""
+        ...
+
+    def receive_run(self, consumer: Consumer, queued: QueuedRun) -> None:
+        """Take deliveries in a row. It must not call the queue back."""
         ...
 
     def pass_on(self, consumer: Consumer, message: AnyMessage) -> None:
@@ -66,6 +75,14 @@ class Consumer:
         if self.prefetch and self.unacked >= self.prefetch and not self.no_ack:
             return False
         return self.receiver.can_receive()
+
+    def room(self, count: int) -> int:
+        """Return how many of `count` messages may be delivered to it now that one may."""
+        if self.no_ack:
+            return count
+        if self.prefetch:
+            count = min(count, self.prefetch - self.unacked)
+        return self.receiver.room(count)
 
     def statistics(self) -> ConsumerStatistics:
         """Return its figures as they are now."""
@@ -145,6 +162,14 @@ class Consumers:
                 self._blocked[consumer] = None
                 line.popleft()
         return None
+
+    @property
+    def take_turns(self) -> bool:
+        """Whether the next messages go to several in turn, and not all to one."""
+        for line in self._order:
+            if line:
+                return len(line) > 1
+        return False
 
     def unblock(self, consumers: Iterable[Consumer]) -> bool:
         """Let those of the blocked that can take a message again re-enter; say whether any did.

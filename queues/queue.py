@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from leveret.queues.message import QueuedMessage
-from leveret.queues.queue_base import QueueBase, QueueHost
+from leveret.queues.queue_base import QueueHost
+from leveret.queues.queue_runs import RunQueue
+from leveret.queues.ready_runs import FifoRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +27,7 @@ __all__ = ["Queue", "QueueHost"]
 
 
 @define(eq=False)
-class Queue(QueueBase):
+class Queue(RunQueue):
     """One queue.
 
     Publishing, getting and settling are O(1) on a plain queue, O(log n) with priorities or after
@@ -125,6 +127,13 @@ class Queue(QueueBase):
             if self._may_expire:
                 self._expire()
                 if not self.ready_count:
+                    return
+            if isinstance(ready, FifoRuns) and (head := ready.head_run()) is not None:
+                if self.consumers.take_turns:
+                    ready.part_head()
+                elif self._deliver_run(ready, head):
+                    continue
+                else:
                     return
             consumer = self._next_consumer()
             if consumer is None:
@@ -277,7 +286,12 @@ class Queue(QueueBase):
 
     def _after_settling(self, entries: Sequence[QueuedMessage]) -> None:
         consumer = entries[-1].consumer
-        if consumer is not None and (consumer.blocked or self._active is consumer):
+        if consumer is not None:
+            self.go_on(consumer)
+
+    def go_on(self, consumer: Consumer) -> None:
+        """Deliver on, where it waits for that: messages of this consumer were settled."""
+        if consumer.blocked or self._active is consumer:
             self.run((consumer,))
 
     # -- consumers

@@ -105,6 +105,8 @@ class QueueBase:
     _refuses: bool = field(default=False, init=False)
     _message_ttl_ms: int | None = field(default=None, init=False)
     _is_quorum: bool = field(default=False, init=False)
+    # No setting asks for a look at each message.
+    _is_plain: bool = field(default=False, init=False)
     # The deadline that the expiry timer is set to; None while it is not set.
     _expiry_timer_ms: int | None = field(default=None, init=False)
     _may_expire: bool = field(default=False, init=False)
@@ -136,6 +138,13 @@ class QueueBase:
         self._message_ttl_ms = settings.message_ttl_ms
         self._limited = settings.max_length is not None or settings.max_length_bytes is not None
         self._refuses = self._limited and settings.overflow != "drop-head"
+        self._is_plain = (
+            not self._limited
+            and not self._is_quorum
+            and settings.message_ttl_ms is None
+            and settings.max_priority is None
+            and not settings.single_active_consumer
+        )
         self._drop_head()
         self._expire()
         self._lease_ends_ms = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.engine.conftest import Rig
 
     from leveret.errors import AMQPError
-    from leveret.queues import AnyMessage
+    from leveret.queues import AnyMessage, QueuedRun
 
 
 def test_a_delivery_comes_as_in_pika(broker: Rig, channel: Channel) -> None:
@@ -247,6 +247,9 @@ class Log:
         self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: AnyMessage
     ) -> None:
         self.heard.append(("delivered", consumer_tag, delivery_tag, redelivered, message.body))
+
+    def delivered_run(self, consumer_tag: str, first_tag: int, queued: QueuedRun) -> None:
+        self.heard.append(("delivered run", consumer_tag, first_tag, len(queued)))
 
     def returned(self, reply_code: int, reply_text: str, message: AnyMessage) -> None:
         self.heard.append(("returned", reply_code, reply_text, message.body))

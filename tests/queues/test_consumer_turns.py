@@ -12,7 +12,7 @@ from leveret.queues import Consumer
 from leveret.queues.consumers import Consumers
 
 if TYPE_CHECKING:
-    from leveret.queues import AnyMessage, Queue, QueuedMessage
+    from leveret.queues import AnyMessage, Queue, QueuedMessage, QueuedRun
 
 OF_NO_QUEUE = cast("Queue", None)
 
@@ -28,6 +28,12 @@ class Channel:
         return self.open
 
     def receive(self, consumer: Consumer, entry: QueuedMessage) -> None:
+        raise AssertionError("nobody delivers here")
+
+    def room(self, count: int) -> int:
+        return count
+
+    def receive_run(self, consumer: Consumer, queued: QueuedRun) -> None:
         raise AssertionError("nobody delivers here")
 
     def pass_on(self, consumer: Consumer, message: AnyMessage) -> None:

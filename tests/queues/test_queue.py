@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 
 from leveret.properties import Properties
-from leveret.queues import Consumer, Message, Queue, QueuedMessage, QueueSettings
+from leveret.queues import Consumer, Message, Queue, QueuedMessage, QueuedRun, QueueSettings
 from leveret.queues.rules import QueueRules
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ class Channel:
             consumer.unacked += 1
             entry.consumer = consumer
             self.held[body] = entry
+
+    def room(self, count: int) -> int:
+        return count
+
+    def receive_run(self, consumer: Consumer, queued: QueuedRun) -> None:
+        for entry in queued.entries():
+            self.receive(consumer, entry)
 
     def pass_on(self, consumer: Consumer, message: AnyMessage) -> None:
         self.got.append((consumer.tag, message.body.decode(), False))

@@ -20,7 +20,7 @@ from leveret.queues.ready import FifoReady, PriorityReady, Ready
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leveret.queues import AnyMessage
+    from leveret.queues import AnyMessage, QueuedRun
 
 OF_NO_QUEUE = cast("Queue", None)
 
@@ -77,6 +77,12 @@ class Taker:
         consumer.unacked += 1
         entry.consumer = consumer
         self.taken.append(entry)
+
+    def room(self, count: int) -> int:
+        return count
+
+    def receive_run(self, consumer: Consumer, queued: QueuedRun) -> None:
+        raise AssertionError("nobody publishes runs here")
 
     def pass_on(self, consumer: Consumer, message: AnyMessage) -> None:
         raise AssertionError("every delivery here is acknowledged")

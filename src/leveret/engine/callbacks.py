@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from leveret.engine.channel import Channel
     from leveret.errors import AMQPError
     from leveret.properties import Properties
-    from leveret.queues import AnyMessage
+    from leveret.queues import AnyMessage, QueuedRun
 
     OnMessage: TypeAlias = Callable[[Channel, Deliver, Properties, bytes], object]
     OnReturn: TypeAlias = Callable[[Channel, Return, Properties, bytes], object]
@@ -63,6 +63,11 @@ class Callbacks:
             self.outbox.append(
                 partial(callback, self.channel, method, message.properties, message.body)
             )
+
+    def delivered_run(self, consumer_tag: str, first_tag: int, queued: QueuedRun) -> None:
+        """Have the consumer's callback called for each."""
+        for delivery_tag, entry in enumerate(queued.entries(), first_tag):
+            self.delivered(consumer_tag, delivery_tag, False, entry.message)
 
     def returned(self, reply_code: int, reply_text: str, message: AnyMessage) -> None:
         """Have the return callbacks called."""

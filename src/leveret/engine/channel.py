@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leveret.engine.consuming import ConsumeMethods
+from leveret.engine.run_methods import RunMethods
 from leveret.engine.topology_methods import TopologyMethods
 from leveret.engine.tx_methods import TransactionMethods
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Channel"]
 
 
-class Channel(TopologyMethods, TransactionMethods, ConsumeMethods):
+class Channel(TopologyMethods, TransactionMethods, RunMethods):
     """One channel of a connection. Not thread-safe.
 
     What it has to tell its client (deliveries, returns, confirms, cancels) goes to its listener,
@@ -55,9 +55,10 @@ class Channel(TopologyMethods, TransactionMethods, ConsumeMethods):
     def unacked_of(self, queue: Queue) -> int:
         """Return how many messages of a queue the channel holds."""
         entries = list(self._unacked.values())
+        in_runs = sum(len(held) for held in self._held_runs if held.queue is queue)
         if self._tx is not None:
             entries += [e for _, put_off in self._tx.settlements for e in put_off.values()]
-        return sum(entry.queue is queue for entry in entries)
+        return in_runs + sum(entry.queue is queue for entry in entries)
 
     def statistics(self) -> ChannelStatistics:
         """Return the figures as they are now."""
@@ -66,7 +67,7 @@ class Channel(TopologyMethods, TransactionMethods, ConsumeMethods):
         return ChannelStatistics(
             number=self.number,
             user=self.connection.access.user.name,
-            unacked=len(self._unacked),
+            unacked=len(self._unacked) + sum(map(len, self._held_runs)),
             unconfirmed=len(self._confirmed) + len(self._refused) + len(self._held_confirms),
             prefetch=self._prefetch,
             global_prefetch=self._global_prefetch,
@@ -78,6 +79,11 @@ class Channel(TopologyMethods, TransactionMethods, ConsumeMethods):
     def check(self) -> None:
         """Assert that tags are in order and that consumers' counts are those of their messages."""
         assert list(self._unacked) == sorted(self._unacked)
+        ends = [
+            *self._unacked,
+            *(tag for h in self._held_runs for tag in (h.first_tag, h.end_tag - 1)),
+        ]
+        assert ends == sorted(ends)
         assert all(self._oldest_tag <= tag < self._next_tag for tag in self._unacked)
         for tag, consumer in self._consumers.items():
             assert consumer.tag == tag

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leveret.engine.replies import ReplyConsumer
     from leveret.engine.transactions import Transaction
     from leveret.engine.virtual_host import VirtualHost
-    from leveret.queues import Consumer, Queue, QueuedMessage
+    from leveret.queues import Consumer, Queue, QueuedMessage, QueuedRun
 
 __all__ = ["MAX_SHORT_STRING", "ChannelBase", "amqp_method", "random_name", "strip_name"]
 
@@ -57,6 +57,8 @@ class ChannelBase:
     _max_body_bytes: int = field(init=False)
     # delivery tag -> message delivered and not settled, in the order of tags
     _unacked: dict[int, QueuedMessage] = field(factory=dict, init=False)
+    # delivered in runs and not settled, in the order of tags; all behind those of `_unacked`
+    _held_runs: deque[QueuedRun] = field(factory=deque, init=False)
     _next_tag: int = field(default=1, init=False)
     # No tag below this is unacknowledged.
     _oldest_tag: int = field(default=1, init=False)
@@ -135,8 +137,17 @@ class ChannelBase:
         self.connection.broker.settle()
         return error
 
+    def part_runs(self) -> None:
+        """Make each message that was delivered in a run an entry of its own."""
+        unacked = self._unacked
+        for held in self._held_runs:
+            unacked.update(enumerate(held.entries(), held.first_tag))
+        self._held_runs.clear()
+
     def leave_queues(self) -> dict[Queue, list[QueuedMessage]]:
         """End all subscriptions; return what the channel holds of each queue it had to do with."""
+        if self._held_runs:
+            self.part_runs()
         if self._tx is not None:
             self._unacked = self._tx.restore(self._unacked)
         held: dict[Queue, list[QueuedMessage]] = {

@@ -8,7 +8,7 @@ from leveret.engine.settling import SettleMethods
 from leveret.errors import PreconditionFailed
 
 if TYPE_CHECKING:
-    from leveret.queues import Consumer, QueuedMessage
+    from leveret.queues import Consumer, QueuedMessage, QueuedRun
 
 __all__ = ["TimeoutMethods"]
 
@@ -18,8 +18,8 @@ class TimeoutMethods(SettleMethods):
 
     __slots__ = ()
 
-    def watch(self, entry: QueuedMessage) -> None:
-        """See that a delivery is looked at again when it should have been settled.
+    def watch(self, entry: QueuedMessage | QueuedRun) -> None:
+        """See that a delivery or a run is looked at again when it should have been settled.
 
         A check that is due is due in time for every later delivery too, but for one from a queue
         with a timeout of its own; so this is called for these and where no check is due.
@@ -35,7 +35,7 @@ class TimeoutMethods(SettleMethods):
         self._timeout_check_ms = deadline_ms
         self._host.call_at(deadline_ms, self._check_timeouts)
 
-    def _timeout_of(self, entry: QueuedMessage) -> int | None:
+    def _timeout_of(self, entry: QueuedMessage | QueuedRun) -> int | None:
         """Return how long a delivery may be unacknowledged, in milliseconds; None is for ever."""
         settings = entry.queue.settings
         if settings.type != "quorum" and not self._host.broker.profile.classic_consumer_timeout:
@@ -50,6 +50,7 @@ class TimeoutMethods(SettleMethods):
         if self._timeout_check_ms > now_ms:
             return
         self._timeout_check_ms = None
+        self.part_runs()
         next_check_ms = None
         for entry in list(self._unacked.values()):
             timeout_ms = self._timeout_of(entry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from leveret.engine import methods
 from leveret.engine.channel_base import amqp_method, random_name
@@ -22,6 +22,7 @@ from leveret.queues.arguments import check_consumer_arguments
 
 if TYPE_CHECKING:
     from leveret.engine.callbacks import OnMessage
+    from leveret.engine.channel import Channel
     from leveret.properties import FieldTable, Properties
     from leveret.queues import AnyMessage, Queue, QueuedMessage
 
@@ -77,6 +78,8 @@ class ConsumeMethods(TimeoutMethods):
         tag = self._next_tag
         self._next_tag = tag + 1
         if not auto_ack:
+            if self._held_runs:
+                self.part_runs()
             self._unacked[tag] = entry
             entry.delivered_at_ms = self._now_ms()
             if self._timeout_check_ms is None or found.settings.consumer_timeout_ms is not None:
@@ -191,7 +194,7 @@ class ConsumeMethods(TimeoutMethods):
         consumer = Consumer(
             tag,
             queue,
-            self,
+            cast("Channel", self),
             no_ack=auto_ack,
             exclusive=exclusive,
             priority=priority if isinstance(priority, int) else 0,
@@ -232,6 +235,8 @@ class ConsumeMethods(TimeoutMethods):
         tag = self._next_tag
         self._next_tag = tag + 1
         if not consumer.no_ack:
+            if self._held_runs:
+                self.part_runs()
             self._unacked[tag] = entry
             entry.consumer = consumer
             consumer.unacked += 1

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from leveret.errors import AMQPError
     from leveret.properties import FieldValue
-    from leveret.queues import AnyMessage, QueueJournal
+    from leveret.queues import AnyMessage, QueuedRun, QueueJournal
 
 __all__ = ["AwaitsDurability", "ChannelListener", "Journal", "Random"]
 
@@ -40,6 +40,10 @@ class ChannelListener(Protocol):
         self, consumer_tag: str, delivery_tag: int, redelivered: bool, message: AnyMessage
     ) -> None:
         """Hear of a message for a consumer: basic.deliver."""
+        ...
+
+    def delivered_run(self, consumer_tag: str, first_tag: int, queued: QueuedRun) -> None:
+        """Hear of messages in a row for a consumer, with tags in a row: none is redelivered."""
         ...
 
     def returned(self, reply_code: int, reply_text: str, message: AnyMessage) -> None:

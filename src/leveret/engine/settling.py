@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leveret.engine.transactions import Settlement
-    from leveret.queues import Consumer, Queue, QueuedMessage
+    from leveret.queues import Consumer, Queue, QueuedMessage, QueuedRun
 
 __all__ = ["SettleMethods"]
 
@@ -35,7 +35,8 @@ class SettleMethods(ChannelBase):
         try:
             entry = None if multiple or self._tx else self._unacked.pop(delivery_tag, None)
             if entry is None:
-                self._settle("ack", delivery_tag, multiple)
+                if not self._ack_as_runs(delivery_tag, multiple):
+                    self._settle("ack", delivery_tag, multiple)
             else:
                 entry.queue.ack_one(entry)
                 if entry.consumer is not None:
@@ -46,6 +47,92 @@ class SettleMethods(ChannelBase):
             raise self.fail(error, methods.BASIC_ACK) from None
         if broker.work or broker.outbox:
             broker.settle()
+
+    def ack_each(self, first_tag: int, count: int) -> None:
+        """Acknowledge deliveries with tags in a row, as so many calls of `basic_ack` would.
+
+        Raises:
+            PreconditionFailed: a tag is not that of an unacknowledged delivery.
+
+        """
+        end_tag = first_tag + count
+        while first_tag < end_tag:
+            acked = 0
+            if self._tx is None:
+                acked = self._ack_in_a_row(first_tag, end_tag)
+            if not acked:
+                self.basic_ack(first_tag)
+            first_tag += acked or 1
+
+    def _ack_in_a_row(self, first_tag: int, end_tag: int) -> int:
+        """Acknowledge deliveries of one consumer together; return how many there were."""
+        runs, unacked = self._held_runs, self._unacked
+        if runs and runs[0].first_tag == first_tag:
+            head = runs[0]
+            count = min(end_tag, head.end_tag) - first_tag
+            self._ack_runs(first_tag + count - 1)
+        else:
+            entry = unacked.get(first_tag)
+            consumer = entry.consumer if entry is not None else None
+            if consumer is None:
+                return 0
+            taken: dict[int, QueuedMessage] = {}
+            while entry is not None and entry.consumer is consumer and first_tag < end_tag:
+                taken[first_tag] = unacked.pop(first_tag)
+                first_tag += 1
+                entry = unacked.get(first_tag)
+            count = len(taken)
+            self.settle_entries("ack", taken)
+        broker = self._host.broker
+        if broker.work or broker.outbox:
+            broker.settle()
+        return count
+
+    def _ack_as_runs(self, delivery_tag: int, multiple: bool) -> bool:
+        """Acknowledge whole runs or the beginning of one; say whether that was what was meant."""
+        runs = self._held_runs
+        if not runs or self._tx is not None:
+            return False
+        if not multiple:
+            if runs[0].first_tag != delivery_tag:
+                return False
+        elif self._unacked:
+            return False
+        else:
+            delivery_tag = delivery_tag or runs[-1].end_tag - 1
+            if not any(held.first_tag <= delivery_tag < held.end_tag for held in runs):
+                return False
+        self._ack_runs(delivery_tag)
+        return True
+
+    def _ack_runs(self, delivery_tag: int) -> None:
+        """Acknowledge what is held in runs up to a tag."""
+        runs, acked = self._held_runs, []
+        while runs and runs[0].first_tag <= delivery_tag:
+            head = runs[0]
+            count = delivery_tag + 1 - head.first_tag
+            acked.append(runs.popleft() if count >= len(head) else head.take(count))
+        if not self._unacked:
+            self._oldest_tag = delivery_tag + 1
+        self._forget_runs(acked)
+
+    def _forget_runs(self, acked: list[QueuedRun]) -> None:
+        """Settle runs that were acknowledged, consumer by consumer as `settle_entries` does."""
+        # (queue, consumer tag) -> runs
+        groups: dict[tuple[str, str], list[QueuedRun]] = {}
+        for held in acked:
+            self._held -= len(held)
+            assert held.consumer is not None
+            groups.setdefault((held.queue.name, held.consumer.tag), []).append(held)
+        for key in sorted(groups):
+            held = groups[key][0]
+            assert held.consumer is not None
+            if not held.queue.deleted:
+                for each in groups[key]:
+                    held.queue.ack_run(each)
+                held.queue.go_on(held.consumer)
+        if self._global_prefetch:
+            self.run_consumers()
 
     @amqp_method(methods.BASIC_NACK)
     def basic_nack(
@@ -82,6 +169,7 @@ class SettleMethods(ChannelBase):
         """
         if not requeue:
             raise NotImplementedByBroker("requeue=false")
+        self.part_runs()
         entries, self._unacked = self._unacked, {}
         self._oldest_tag = self._next_tag
         self.settle_entries("reject_requeue", entries)
@@ -95,6 +183,8 @@ class SettleMethods(ChannelBase):
 
     def _collect(self, delivery_tag: int, multiple: bool) -> dict[int, QueuedMessage]:
         """Take the deliveries meant out of the unacknowledged ones (S77, S78)."""
+        if self._held_runs:
+            self.part_runs()
         unacked = self._unacked
         if multiple and delivery_tag == 0:
             self._unacked = {}

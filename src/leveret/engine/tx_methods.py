@@ -65,6 +65,7 @@ class TransactionMethods(PublishMethods, SettleMethods):
 
         """
         tx = self._transaction()
+        self.part_runs()
         self._unacked = tx.restore(self._unacked)
         self._oldest_tag = next(iter(self._unacked), self._next_tag)
         tx.clear()

@@ -54,7 +54,7 @@ def held_bytes(broker: Broker) -> int:
     held = 0
     for host in broker.virtual_hosts.values():
         for queue in host.queues.values():
-            messages = len(queue.ready) + queue.unacked
+            messages = queue.ready_count + queue.unacked
             held += queue.ready_bytes + queue.unacked_bytes + messages * MESSAGE_OVERHEAD
     return held
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ from leveret.errors import ChannelClosedByBroker
 from leveret.fields import encode_short_string
 from leveret.header import encode_header
 from leveret.queues import EncodedMessage
-from leveret.wire.content import WireMessage
+from leveret.wire.content import WireMessage, WireRun
 from leveret.wire.frames import (
+    FRAME_BODY,
     FRAME_END,
     FRAME_HEADER,
     FRAME_HEADERS,
@@ -23,12 +25,13 @@ from leveret.wire.texts import short_text
 if TYPE_CHECKING:
     from leveret.engine import Channel
     from leveret.errors import AMQPError
-    from leveret.queues import AnyMessage
+    from leveret.queues import AnyMessage, QueuedRun
     from leveret.wire.connection_base import ConnectionBase
 
 __all__ = ["WireChannel"]
 
 _DELIVERY = Struct(">QB")
+_FRESH = Struct(">Q?")
 _DELIVER = b"\x00\x3c\x00\x3c"
 _GET_OK = b"\x00\x3c\x00\x47"
 _RETURN = b"\x00\x3c\x00\x32"
@@ -49,11 +52,24 @@ ADDRESSES_KEPT = 1024
 class WireChannel:
     """The listener of an engine's channel: writes what it hears into the connection's output."""
 
-    __slots__ = ("_consumers", "closing", "connection", "content", "engine", "number", "quiet")
+    __slots__ = (
+        "_consumers",
+        "body_head",
+        "closing",
+        "connection",
+        "content",
+        "engine",
+        "header_head",
+        "number",
+        "quiet",
+    )
 
     def __init__(self, connection: ConnectionBase, number: int) -> None:
         self.connection = connection
         self.number = number
+        #: Type and channel, as the frames of content begin.
+        self.header_head = FRAME_HEADER.pack(FRAME_HEADERS, number, 0)[:3]
+        self.body_head = FRAME_HEADER.pack(FRAME_BODY, number, 0)[:3]
         self.engine: Channel
         #: The broker closed the channel and waits for the client's channel.close-ok.
         self.closing = False
@@ -115,6 +131,37 @@ class WireChannel:
             return
         prefix = _DELIVER + encode_short_string(consumer_tag)
         self._write_message(prefix + _DELIVERY.pack(delivery_tag, redelivered), message, b"")
+
+    def delivered_run(self, consumer_tag: str, first_tag: int, queued: QueuedRun) -> None:
+        """Write deliveries in a row.
+
+        Measured: laid out as columns of one list, which is then joined, a delivery costs half of
+        what it does put together one by one.
+        """
+        connection, run = self.connection, queued.run
+        assert isinstance(run, WireRun)
+        start, stop = queued.start, queued.stop
+        contents = run.contents[start:stop]
+        largest = max(run.sizes[start:stop])
+        if run.channel != self.number or largest >= LARGE_BODY or largest > connection.body_max:
+            for tag, index in enumerate(range(start, stop), first_tag):
+                self.delivered(consumer_tag, tag, False, run.message(index))
+            return
+        count = stop - start
+        pieces: list[bytes] = [b""] * (4 * count)
+        parts = self._consumers.setdefault(consumer_tag, {})
+        if len(run.addresses) == 1:
+            key = run.addresses[0].key
+            head, tail = parts.get(key) or self._learn_address(consumer_tag, key)
+            pieces[0::4] = [head] * count
+            pieces[2::4] = [tail] * count
+        else:
+            keys = [address.key for address in run.addresses[start:stop]]
+            known = [parts.get(key) or self._learn_address(consumer_tag, key) for key in keys]
+            pieces[0::4], pieces[2::4] = zip(*known, strict=True)
+        pieces[1::4] = map(_DELIVERY.pack, range(first_tag, first_tag + count), repeat(False))
+        pieces[3::4] = contents
+        connection.write(b"".join(pieces))
 
     def _learn_address(self, consumer_tag: str, address: bytes) -> tuple[bytes, bytes]:
         """Make the constant parts of a consumer's deliver methods for one address."""

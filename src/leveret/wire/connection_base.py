@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from leveret.engine.connection import Connection
     from leveret.errors import AMQPError
     from leveret.wire.channel import WireChannel
+    from leveret.wire.content import Address
 
 __all__ = ["NO_PUBLISH", "ConnectionBase", "State"]
 
@@ -95,9 +96,11 @@ class ConnectionBase:
         # The last basic.publish as a frame, its channel, and what it said.
         self._last_publish: bytes | tuple[()] = NO_PUBLISH
         self._last_channel: WireChannel
-        self._last_address: tuple[str, str, bytes, int]
-        # basic.publish's fields as received -> exchange, routing key, address, flags
-        self._addresses: dict[bytes, tuple[str, str, bytes, int]] = {}
+        self._last_address: Address
+        # basic.publish's fields as received -> what they say
+        self._addresses: dict[bytes, Address] = {}
+        # basic.publish as a whole frame -> the same; cleared with the other
+        self._publishes: dict[bytes, Address] = {}
 
     # -- output
 
@@ -221,6 +224,7 @@ class ConnectionBase:
         """Stop the client at its next publish, which still passes (S125)."""
         self.blocking = reason
         self._addresses.clear()
+        self._publishes.clear()
         self._last_publish = NO_PUBLISH
 
     def unblock(self) -> None:

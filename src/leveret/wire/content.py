@@ -6,10 +6,32 @@ what was received. Its flags word says whether a property is there that needs a 
 
 from __future__ import annotations
 
-from leveret.header import FLAG_DELIVERY_MODE, FLAG_PRIORITY, is_persistent, is_plain
-from leveret.queues import EncodedMessage
+from typing import TYPE_CHECKING
 
-__all__ = ["LargeMessage", "WireMessage"]
+from attrs import define
+
+from leveret.header import FLAG_DELIVERY_MODE, FLAG_PRIORITY, is_persistent, is_plain
+from leveret.queues import EncodedMessage, MessageRun
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Address", "LargeMessage", "WireMessage", "WireRun"]
+
+
+@define(eq=False)
+class Address:
+    """What a basic.publish says, decoded once.
+
+    `key` is exchange and routing key as two short strings, as basic.deliver has them too.
+    """
+
+    exchange: str
+    routing_key: str
+    key: bytes
+    mandatory: bool
+    immediate: bool
+
 
 _DELIVERY_MODE = FLAG_DELIVERY_MODE >> 8
 #: The flags, of the first octet, of what stands before delivery mode in a header.
@@ -132,3 +154,54 @@ class LargeMessage(WireMessage):
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
         return self.properties.priority or 0
+
+
+class WireRun(MessageRun):
+    """Messages in the bytes they came in, published on channel number `channel`.
+
+    `contents` are their header and body frames, as in `WireMessage`. `addresses` has one for each,
+    or only one where it is that of all.
+    """
+
+    __slots__ = ("addresses", "channel", "contents", "exchange", "sizes")
+
+    def __init__(
+        self, channel: int, contents: list[bytes], sizes: list[int], addresses: list[Address]
+    ) -> None:
+        self.exchange = addresses[0].exchange
+        self.channel = channel
+        self.contents = contents
+        self.sizes = sizes
+        self.addresses = addresses
+
+    @property
+    def is_persistent(self) -> bool:
+        """Whether a durable queue keeps any of them through a restart."""
+        return any(is_persistent(content[7:]) for content in self.contents)
+
+    def message(self, index: int) -> WireMessage:
+        """Return one of the messages as an object of its own."""
+        address = self.addresses[index if len(self.addresses) > 1 else 0]
+        content = self.contents[index]
+        return WireMessage(
+            address.exchange,
+            address.routing_key,
+            address.key,
+            self.channel,
+            self.sizes[index],
+            content,
+            int.from_bytes(content[3:7], "big"),
+            True,
+        )
+
+    def routing_keys(self) -> Sequence[str]:
+        """Return the routing key of each message, or a single one where all have the same."""
+        return [address.routing_key for address in self.addresses]
+
+    def pick(self, indexes: Sequence[int]) -> WireRun:
+        """Return a run of some of the messages, in this order."""
+        addresses = self.addresses
+        if len(addresses) > 1:
+            addresses = [addresses[index] for index in indexes]
+        contents = [self.contents[index] for index in indexes]
+        return WireRun(self.channel, contents, [self.sizes[i] for i in indexes], addresses)

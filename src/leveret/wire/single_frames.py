@@ -17,7 +17,7 @@ from leveret.errors import (
 from leveret.fields import decode_short_string
 from leveret.wire.channel import WireChannel
 from leveret.wire.connection_base import State
-from leveret.wire.content import LargeMessage
+from leveret.wire.content import Address, LargeMessage
 from leveret.wire.dispatch import HANDLERS
 from leveret.wire.frames import FRAME_BODY, FRAME_HEADERS, FRAME_HEARTBEAT, FRAME_METHOD
 from leveret.wire.methods import PUBLISH, cannot_decode, decode_method
@@ -191,15 +191,15 @@ class SingleFrames(ConnectionMethods):
         if channel.closing:
             return
         fields = content.method
-        exchange, routing_key, address, flags = self._addresses.get(fields) or self._learn_address(
-            fields
-        )
+        address = self._addresses.get(fields) or self._learn_address(fields)
         body = content.parts[0] if len(content.parts) == 1 else b"".join(content.parts)
-        message = LargeMessage(exchange, routing_key, address, content.header, content.size, body)
+        message = LargeMessage(
+            address.exchange, address.routing_key, address.key, content.header, content.size, body
+        )
         with suppress(ChannelClosedByBroker):  # the channel's listener told the client
-            channel.engine.publish(message, bool(flags & 1), bool(flags & 2))
+            channel.engine.publish(message, address.mandatory, address.immediate)
 
-    def _learn_address(self, fields: bytes) -> tuple[str, str, bytes, int]:
+    def _learn_address(self, fields: bytes) -> Address:
         """Decode basic.publish's fields behind its ids, and remember them."""
         try:
             exchange, at = decode_short_string(fields, 2)
@@ -210,7 +210,10 @@ class SingleFrames(ConnectionMethods):
             raise cannot_decode(fields).at(*_PUBLISH_IDS) from None
         if len(self._addresses) >= _ADDRESSES_KEPT:
             self._addresses.clear()
-        known = self._addresses[fields] = (exchange, routing_key, fields[2:at], fields[at])
+            self._publishes.clear()
+        known = self._addresses[fields] = Address(
+            exchange, routing_key, fields[2:at], fields[at] & 1 != 0, fields[at] & 2 != 0
+        )
         return known
 
 

@@ -1,0 +1,96 @@
+"""How a queue takes, hands over and settles messages by the run (`run.py`).
+
+Only a plain queue does: classic, in the order of publishing, without limit or time to live. All
+others get each message as one of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from attrs import define
+
+from leveret.queues.queue_base import QueueBase
+from leveret.queues.ready import FifoReady
+from leveret.queues.ready_runs import FifoRuns
+from leveret.queues.run import QueuedRun
+
+if TYPE_CHECKING:
+    from leveret.queues.consumers import Consumer
+    from leveret.queues.queue import Queue
+    from leveret.queues.run import MessageRun
+
+__all__ = ["RunQueue"]
+
+
+@define(eq=False)
+class RunQueue(QueueBase):
+    """The part of a queue that deals with runs. Costs are those of one message, for each run."""
+
+    def takes_run(self, run: MessageRun) -> bool:
+        """Say whether `publish_run` may be called with it now."""
+        return (
+            self._is_plain
+            and not self._may_expire
+            and (self.journal is None or not run.is_persistent)
+        )
+
+    def publish_run(self, run: MessageRun) -> None:
+        """Take messages, as so many calls of `publish` would."""
+        stop = len(run)
+        queued = QueuedRun(run, cast("Queue", self), self._next_position, 0, stop)
+        self._next_position += stop
+        if self.consumers.registered and not self.ready_count:
+            consumer = None if self.consumers.take_turns else self.consumers.next()
+            while consumer is not None:
+                self._hand_run(queued.take(consumer.room(len(queued))), consumer)
+                if not len(queued):
+                    return
+                consumer = self.consumers.next()
+        self._runs_ready().push_run(queued)
+        self.ready_count += len(queued)
+        self.ready_bytes += queued.body_bytes
+        if self.consumers.take_turns:
+            self.start()
+
+    def _runs_ready(self) -> FifoRuns:
+        ready = self.ready
+        if not isinstance(ready, FifoRuns):
+            assert isinstance(ready, FifoReady)
+            self.ready = ready = FifoRuns.of(ready)
+        return ready
+
+    def _hand_run(self, queued: QueuedRun, consumer: Consumer) -> None:
+        count = len(queued)
+        self._delivered += count
+        consumer.delivered += count
+        if consumer.no_ack:
+            self._acked += count
+        else:
+            self.unacked += count
+            self.unacked_bytes += queued.body_bytes
+        consumer.receiver.receive_run(consumer, queued)
+
+    def start(self) -> None:
+        """Deliver what is ready to the consumers that can take it."""
+        raise NotImplementedError
+
+    def _deliver_run(self, ready: FifoRuns, head: QueuedRun) -> bool:
+        """Deliver from the run at the head; say whether a consumer could take any of it."""
+        consumer = self.consumers.next()
+        if consumer is None:
+            return False
+        taken = ready.take_run(head, consumer.room(len(head)))
+        self.ready_count -= len(taken)
+        self.ready_bytes -= taken.body_bytes
+        self._hand_run(taken, consumer)
+        return True
+
+    def ack_run(self, held: QueuedRun) -> None:
+        """Forget unacknowledged messages: they were handled. The caller calls `run` behind it."""
+        count = len(held)
+        self.unacked -= count
+        self.unacked_bytes -= held.body_bytes
+        self._acked += count
+        if held.consumer is not None:
+            held.consumer.unacked -= count
