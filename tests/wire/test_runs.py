@@ -59,6 +59,10 @@ NUMBERS = st.sampled_from(CHANNELS)
 COUNTS = st.integers(0, 9)
 
 
+#: Channel, consumer tag (but for basic.get), delivery tag.
+_DELIVERY = re.compile(r"(\d) basic\.(?:get-ok|deliver consumer_tag='([^']*)') delivery_tag=(\d+)")
+
+
 @define(eq=False)
 class Scene:
     """A publisher, and a consumer's connection; batches are sent at once or message by message."""
@@ -75,6 +79,7 @@ class Scene:
     confirmed: dict[int, bool] = field(factory=dict)
     returned: list[str] = field(factory=list)
     published: int = 0
+    no_ack: set[str] = field(factory=set)
     # consumer tag -> its channel
     tags: dict[str, int] = field(factory=dict)
 
@@ -118,8 +123,10 @@ class Scene:
     def listen(self) -> None:
         for frame in self.consumer.frames():
             (line,) = lines([frame])
-            if found := re.match(r"(\d) basic\.(deliver|get-ok) .*?delivery_tag=(\d+)", line):
-                self.held[int(found[1])].append(int(found[3]))
+            if found := _DELIVERY.match(line):
+                number, consumer, tag = found.groups()
+                if consumer not in self.no_ack:
+                    self.held[int(number)].append(int(tag))
             self.heard[frame.channel].append(line)
 
     def call(self, number: int, *calls: Any) -> None:
@@ -132,6 +139,8 @@ class Scene:
         if any(n == number and not t.startswith(queue) for t, n in self.tags.items()):
             return
         self.tags[tag] = number
+        if no_ack:
+            self.no_ack.add(tag)
         self.call(
             number,
             B.Qos(0, prefetch, False),

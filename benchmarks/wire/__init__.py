@@ -1,0 +1,1 @@
+"""Speed on the wire: `leveret serve` beside a RabbitMQ, by the same load, in turn."""
