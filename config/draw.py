@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from leveret.config.draw_graph import Drawing, drawing_of
 from leveret.config.draw_parts import check_size, grouped, only
+from leveret.config.draw_sketch import drawing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from leveret.config.draw_graph import Drawing
     from leveret.config.findings import Finding
     from leveret.config.model import Topology
     from leveret.exchanges import RouteTrace

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from leveret.config.definitions import canonical_json
 from leveret.config.diff import diff
-from leveret.config.draw_graph import Drawing, HostDrawing, binding_label, drawing_of, label_of
+from leveret.config.draw_graph import Drawing, HostDrawing, label_of
 from leveret.config.draw_parts import is_too_large
+from leveret.config.draw_sketch import binding_label, drawing_of
 from leveret.config.model import BindingDeclaration, Topology, VirtualHost
 
 if TYPE_CHECKING:

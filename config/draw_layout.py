@@ -1,61 +1,54 @@
 """Where boxes, arrows and labels of a picture go: laid out in layers from left to right.
 
 The layout of each virtual host is graphlay's. A label is a box of its own between the two parts of
-its arrow, so that it gets room and stays on the arrow however many there are. This module measures
-the texts and puts the hosts below one another.
+its arrow, so that it gets room and stays on the arrow however many there are; where nothing else
+leads to a box, it gets the room of that box, so that the line is straight. A host that would be
+wider or higher than a screen is laid out from top to bottom instead, or in rows, whichever is the
+better picture.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from typing import TYPE_CHECKING, Any, TypeAlias
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
 from leveret.config.draw_graph import printable
+from leveret.config.draw_legend import LEGEND_LINE, Entry, legend
+from leveret.config.draw_lines import Points, led_to, squared, through
+from leveret.config.draw_measure import NAME_SIZE, box_size, label_size, text_width
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leveret.config.draw_graph import Arrow, Box, Drawing, HostDrawing
 
-__all__ = [
-    "LABEL_SIZE",
-    "NAME_SIZE",
-    "SUBTITLE_SIZE",
-    "Frame",
-    "Picture",
-    "PlacedArrow",
-    "PlacedBox",
-    "lay_out",
-    "text_width",
-]
+__all__ = ["Frame", "Picture", "PlacedArrow", "PlacedBox", "lay_out"]
 
-#: Sizes of text in pixels.
-NAME_SIZE, SUBTITLE_SIZE, LABEL_SIZE = 13.0, 10.5, 10.5
-
-_LINE = 1.3  # height of a line of text, in its size
-_MARGIN = 24.0
+MARGIN = 24.0
 _FRAME = 22.0
 _FRAME_TITLE = 26.0
-_LEGEND = 20.0
 _TITLE = 26.0
-_LEGEND = 20.0
+
+#: What fits on a screen, in pixels; frames that are narrower stand side by side.
+_WIDE, _HIGH = 1200.0, 1600.0
+#: The shape that a larger picture should have: its width by its height.
+_ASPECT = 1.5
 
 _OPTIONS: dict[str, Any] = {
     "direction": "leftright",
     "spacing": {
-        "layer_gap": 34.0,
+        "layer_gap": 30.0,
         "node_gap": 16.0,
         "dummy_gap": 12.0,
-        "port_gap": 9.0,
+        "port_gap": 16.0,
         "isolated_gap": 20.0,
         "isolated_max_columns": 6,
     },
-    "routing": {"style": "orthogonal"},
+    "routing": {"style": "orthogonal", "centre_ports": "all"},
 }
-
-
-#: Corners of a line, in pixels.
-Points: TypeAlias = tuple[tuple[float, float], ...]
 
 
 @frozen
@@ -97,12 +90,10 @@ class Picture:
     width: float = 0.0
     height: float = 0.0
     title: str = ""
-    legend: str = ""
+    legend: list[Entry] = field(factory=list)
     boxes: list[PlacedBox] = field(factory=list)
     arrows: list[PlacedArrow] = field(factory=list)
     frames: list[Frame] = field(factory=list)
-    #: graphlay's layouts, one for each virtual host; they can count what overlaps.
-    layouts: list[Any] = field(factory=list)
 
 
 def lay_out(drawing: Drawing) -> Picture:
@@ -112,127 +103,156 @@ def lay_out(drawing: Drawing) -> Picture:
         ModuleNotFoundError: the extra `draw` is not installed.
 
     """
-    picture = Picture(title=drawing.route)
-    y = _MARGIN + (_TITLE if drawing.route else 0.0)
     framed = len(drawing.hosts) > 1 or any(host.name != "/" for host in drawing.hosts)
-    for host in drawing.hosts:
-        y = _place_host(picture, host, y, framed) + _MARGIN
-    widest = max(text_width(drawing.route, NAME_SIZE), *(f.width for f in picture.frames), 0.0)
-    for number, frame in enumerate(picture.frames):
-        picture.frames[number] = Frame(frame.name, frame.x, frame.y, widest, frame.height)
-    picture.width = widest + 2 * _MARGIN
-    picture.legend = _legend(drawing)
+    blocks = [_Block.of(host, framed=framed) for host in drawing.hosts]
+    inner = max([_WIDE if len(blocks) > 1 else 0.0, *(block.width for block in blocks)])
+    picture = Picture(title=drawing.route)
+    y = MARGIN + (_TITLE if drawing.route else 0.0)
+    rows = list(_rows(blocks, inner))
+    inner = max((sum(b.width + MARGIN for b in row) - MARGIN for row in rows), default=0.0)
+    inner = max(inner, min(text_width(drawing.route, NAME_SIZE), 2 * _WIDE))
+    for row in rows:
+        y = _place_row(picture, row, y, inner, framed=framed) + MARGIN
+    picture.width = inner + 2 * MARGIN
+    picture.legend = legend(drawing, MARGIN, y - 6.0, max(inner, 300.0))
     if picture.legend:
-        y += _LEGEND
-        picture.width = max(picture.width, text_width(picture.legend, LABEL_SIZE) + 2 * _MARGIN)
-    picture.height = max(y, 2 * _MARGIN)
-    if not framed:
-        picture.frames.clear()
+        y = picture.legend[-1].y + LEGEND_LINE
+        ends = (entry.x + 30.0 + text_width(entry.text, NAME_SIZE) for entry in picture.legend)
+        picture.width = max(picture.width, *ends)
+    picture.height = max(y, 2 * MARGIN)
     return picture
 
 
-def _place_host(picture: Picture, host: HostDrawing, top: float, framed: bool) -> float:
-    """Lay one virtual host out below what is there; return where it ends."""
+@define(eq=False)
+class _Block:
+    """One virtual host laid out, its upper left corner at 0, 0."""
+
+    host: HostDrawing
+    layout: Any
+    down: bool
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, host: HostDrawing, *, framed: bool) -> _Block:
+        layout, down = _best_layout(host)
+        width, height = _extent(layout)
+        if framed:
+            title = text_width(f"virtual host {printable(host.name)}", NAME_SIZE)
+            width = max(width, title) + 2 * _FRAME
+            height += _FRAME_TITLE + 8.0 + _FRAME
+        return cls(host, layout, down, width, height)
+
+
+def _rows(blocks: list[_Block], width: float) -> Iterator[list[_Block]]:
+    """Yield blocks that stand side by side, in their order."""
+    row: list[_Block] = []
+    used = 0.0
+    for block in blocks:
+        if row and used + block.width > width:
+            yield row
+            row, used = [], 0.0
+        row.append(block)
+        used += block.width + MARGIN
+    if row:
+        yield row
+
+
+def _place_row(
+    picture: Picture, row: list[_Block], top: float, inner: float, *, framed: bool
+) -> float:
+    """Put blocks side by side; return where they end."""
+    x = MARGIN
+    height = max(block.height for block in row)
+    for block in row:
+        last = block is row[-1]
+        if framed:
+            width = MARGIN + inner - x if last else block.width
+            picture.frames.append(Frame(block.host.name, x, top, width, height))
+        inset = (_FRAME, _FRAME_TITLE + 8.0) if framed else (0.0, 0.0)
+        _place_block(picture, block, x + inset[0], top + inset[1])
+        x += block.width + MARGIN
+    return top + height
+
+
+# --- one virtual host ---------------------------------------------------------------
+
+
+def _best_layout(host: HostDrawing) -> tuple[Any, bool]:
+    """Return a layout that fits a screen, or else the best of three; whether it goes down."""
+    level = _layout(host, down=False)
+    width, height = _extent(level)
+    if width <= _WIDE and height <= _HIGH:
+        return level, False
+    candidates = [
+        (0.0, level, False),
+        (0.25, _layout(host, down=False, rows=True), False),
+        (0.3, _layout(host, down=True), True),
+    ]
+    _, best, down = min(candidates, key=lambda one: one[0] + _badness(one[1]))
+    return best, down
+
+
+def _badness(layout: Any) -> float:
+    width, height = _extent(layout)
+    return abs(math.log(max(width, 1.0) / max(height, 1.0) / _ASPECT))
+
+
+def _extent(layout: Any) -> tuple[float, float]:
+    least, most = layout.bounds["min"], layout.bounds["max"]
+    return most["x"] - least["x"], most["y"] - least["y"]
+
+
+def _layout(host: HostDrawing, *, down: bool, rows: bool = False) -> Any:
     import graphlay
 
     graph = graphlay.Graph()
     for id_, box in host.boxes.items():
-        width, height = _box_size(box)
+        width, height = box_size(box)
         graph.node(id_, width=width, height=height, label="")
+    leading = Counter(arrow.target for arrow in host.arrows)
     for number, arrow in enumerate(host.arrows):
-        if arrow.label:
-            width, height = _label_size(arrow)
-            graph.node(number, width=width, height=height, label="")
-            graph.edge(arrow.source, number)
-            graph.edge(number, arrow.target)
-        else:
-            graph.edge(arrow.source, arrow.target)
-    layout = graphlay.layout(graph, options=_OPTIONS)
-    picture.layouts.append(layout)
-    head = _FRAME_TITLE + 8.0 if framed else 0.0
-    bounds = layout.bounds
-    dx = _MARGIN + (_FRAME if framed else 0.0) - bounds["min"]["x"]
-    dy = top + head - bounds["min"]["y"]
-    nodes = iter(layout.nodes)
-    for box, node in zip(host.boxes.values(), nodes, strict=False):
-        picture.boxes.append(_placed_box(box, node, dx, dy))
-    _place_arrows(picture, host, layout, dx, dy)
-    width = bounds["max"]["x"] - bounds["min"]["x"]
-    end: float = top + head + bounds["max"]["y"] - bounds["min"]["y"] + (_FRAME if framed else 0.0)
-    title = text_width(f"virtual host {printable(host.name)}", NAME_SIZE)
-    inner = max(width, title) + (2 * _FRAME if framed else 0.0)
-    picture.frames.append(Frame(host.name, _MARGIN, top, inner, end - top))
-    return end
+        width, height = label_size(arrow.label)
+        if leading[arrow.target] == 1:
+            wide, high = box_size(host.boxes[arrow.target])
+            width, height = (max(width, wide), height) if down else (width, max(height, high))
+        graph.node(number, width=width, height=height, label="")
+        graph.edge(arrow.source, number)
+        graph.edge(number, arrow.target)
+    options = dict(_OPTIONS)
+    if down:
+        options["direction"] = "topbottom"
+    if rows:
+        options["wrap"] = {"viewport_aspect": _ASPECT + 0.5}
+    return graphlay.layout(graph, options=options)
 
 
-def _legend(drawing: Drawing) -> str:
-    """Return what the colours mean that do not explain themselves."""
-    boxes = [box for host in drawing.hosts for box in host.boxes.values()]
-    warned = any(box.warnings for box in boxes) or any(
-        arrow.warnings for host in drawing.hosts for arrow in host.arrows
-    )
-    words = []
-    if drawing.difference:
-        return "Green: to create. Orange: to recreate. Yellow: bound anew. Red: extra. Grey: stays."
-    if drawing.route:
-        words.append("Green: the way of the message.")
-    elif not all(box.reached for box in boxes):
-        words.append("Grey: no binding and no dead letter comes here.")
-    if warned:
-        words.append("Red: leveret check has a warning.")
-    return " ".join(words)
-
-
-def _placed_box(box: Box, node: dict[str, Any], dx: float, dy: float) -> PlacedBox:
-    width, height = node["size"]["width"], node["size"]["height"]
-    centre = node["center"]
-    return PlacedBox(
-        box, centre["x"] - width / 2 + dx, centre["y"] - height / 2 + dy, width, height
-    )
-
-
-def _place_arrows(picture: Picture, host: HostDrawing, layout: Any, dx: float, dy: float) -> None:
+def _place_block(picture: Picture, block: _Block, left: float, top: float) -> None:
+    layout, least = block.layout, block.layout.bounds["min"]
+    dx, dy = left - least["x"], top - least["y"]
+    for box, node in zip(block.host.boxes.values(), layout.nodes, strict=False):
+        width, height = node["size"]["width"], node["size"]["height"]
+        x, y = node["center"]["x"] + dx - width / 2, node["center"]["y"] + dy - height / 2
+        picture.boxes.append(PlacedBox(box, x, y, width, height))
     edges = iter(layout.edges)
-    labels = iter(layout.nodes[len(host.boxes) :])
+    labels = layout.nodes[len(block.host.boxes) :]
 
     def line() -> Points:
-        return tuple((point["x"] + dx, point["y"] + dy) for point in next(edges)["points"])
+        points = ((point["x"] + dx, point["y"] + dy) for point in next(edges)["points"])
+        return squared(points, down=block.down)
 
-    for arrow in host.arrows:
-        if arrow.label:
-            centre = next(labels)["center"]
-            at = centre["x"] + dx, centre["y"] + dy
-            picture.arrows.append(PlacedArrow(arrow, (line(), line()), at))
-        else:
-            picture.arrows.append(PlacedArrow(arrow, (line(),)))
+    for arrow, label in zip(block.host.arrows, labels, strict=True):
+        middle = label["center"]["x"] + dx, label["center"]["y"] + dy
+        before, behind = line(), line()
+        picture.arrows.append(_placed_arrow(arrow, before, behind, middle, down=block.down))
 
 
-def _box_size(box: Box) -> tuple[float, float]:
-    name = text_width(printable(box.name), NAME_SIZE)
-    width = max(name, text_width(box.subtitle, SUBTITLE_SIZE)) + (18.0 if box.warnings else 0.0)
-    height = NAME_SIZE * _LINE + (SUBTITLE_SIZE * _LINE if box.subtitle else 0.0)
-    return max(width + 26.0, 64.0), height + 16.0
-
-
-def _label_size(arrow: Arrow) -> tuple[float, float]:
-    width = max(text_width(line, LABEL_SIZE) for line in arrow.label)
-    return width + 8.0, len(arrow.label) * LABEL_SIZE * _LINE + 2.0
-
-
-_NARROW = frozenset("iljtfr.,:;'|!()[]{} I-\"*")
-_WIDE = frozenset("mwMW@%…")
-
-
-def text_width(text: str, size: float) -> float:
-    """Return about how wide a text is in pixels, in any sans-serif font, rather too wide."""
-    return size * sum(map(_character_width, text))
-
-
-def _character_width(character: str) -> float:
-    if character in _NARROW:
-        return 0.38
-    if character in _WIDE:
-        return 0.92
-    if character.isascii():
-        return 0.7 if character.isupper() else 0.58
-    return 1.0 if unicodedata.east_asian_width(character) in "WF" else 0.7
+def _placed_arrow(
+    arrow: Arrow, before: Points, behind: Points, middle: tuple[float, float], *, down: bool
+) -> PlacedArrow:
+    if not arrow.label:
+        return PlacedArrow(arrow, (through(before, behind, middle, down=down),))
+    reach = min(label_size(arrow.label)[1] / 2 - 1.0, 8.0)
+    before = led_to(before, middle, reach, down=down)
+    behind = led_to(behind[::-1], middle, reach, down=down)[::-1]
+    return PlacedArrow(arrow, (before, behind), middle)

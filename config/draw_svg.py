@@ -7,18 +7,19 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from leveret.config.draw_graph import printable
-from leveret.config.draw_layout import LABEL_SIZE, NAME_SIZE, SUBTITLE_SIZE
+from leveret.config.draw_measure import LABEL_SIZE, LINE_HEIGHT, NAME_SIZE, SUBTITLE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from leveret.config.draw_layout import Frame, Picture, PlacedArrow, PlacedBox, Points
+    from leveret.config.draw_layout import Frame, Picture, PlacedArrow, PlacedBox
+    from leveret.config.draw_legend import Entry
+    from leveret.config.draw_lines import Point, Points
 
 __all__ = ["png", "svg"]
 
 _FONT = "Roboto, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
 _CORNER = 7.0
-_LINE = 1.3
 _PNG_SCALE = 2.0
 
 # kind of box -> fill, line, text
@@ -37,6 +38,8 @@ _ACTIONS = {
     "replace": ("#fbf3cf", "#a97f08", "#5c4503"),
     "extra": ("#fbe2e2", "#c53030", "#742020"),
 }
+# what the legend shows -> fill, line, text
+_SAMPLES = _COLOURS | _ACTIONS | {"unreached": _UNREACHED, "lit": _LIT, "unchanged": _DIM}
 _WARNING = "#c53030"
 # kind of arrow -> line
 _LINES = {"binding": "#54606b", "alternate": "#2f6ea5", "dead-letter": "#8a5a00"}
@@ -92,9 +95,8 @@ def _document(picture: Picture) -> Iterator[str]:
         yield from _label(placed)
     for box in picture.boxes:
         yield from _box(box)
-    if picture.legend:
-        y = picture.height - 18
-        yield _text(24, y, picture.legend, LABEL_SIZE, "#6b7580", anchor="start")
+    for entry in picture.legend:
+        yield from _legend(entry)
     yield "</svg>"
 
 
@@ -105,6 +107,27 @@ def _frame(frame: Frame) -> Iterator[str]:
     )
     title = f"virtual host {printable(frame.name)}"
     yield _text(frame.x + 14, frame.y + 21, title, NAME_SIZE, "#6b7580", anchor="start", weight=500)
+
+
+def _legend(entry: Entry) -> Iterator[str]:
+    x, y, sample = entry.x, entry.y, entry.sample
+    if sample in ("alternate", "dead-letter"):
+        colour = _LINES[sample]
+        yield (
+            f'<path d="M {x:.1f} {y:.1f} h 13" fill="none" stroke="{colour}" stroke-width="1.3" '
+            'stroke-dasharray="4 3"/>'
+        )
+        yield f'<path d="{_head(((x, y), (x + 20, y)))}" fill="{colour}"/>'
+    elif sample == "warned":
+        yield _warning(x + 4, y)
+    else:
+        fill, line, _ = _SAMPLES[sample]
+        radius = 5.5 if sample == "exchange" else 2.0
+        yield (
+            f'<rect x="{x:.1f}" y="{y - 5.5:.1f}" width="20" height="11" rx="{radius}" '
+            f'fill="{fill}" stroke="{line}" stroke-width="1.2"/>'
+        )
+    yield _text(x + 26, y + 3.7, entry.text, LABEL_SIZE, "#57616b", anchor="start")
 
 
 def _box(placed: PlacedBox) -> Iterator[str]:
@@ -121,7 +144,7 @@ def _box(placed: PlacedBox) -> Iterator[str]:
     x, y, width, height = placed.x, placed.y, placed.width, placed.height
     radius = 4.0 if box.kind == "queue" else 13.0
     yield "<g>"
-    hints = [box.name, *box.warnings]
+    hints = [box.name or box.title, *box.warnings]
     yield f"<title>{escape(' — '.join(printable(hint, 300) for hint in hints))}</title>"
     stroke = 2.4 if box.lit else 1.6 if box.warnings else 1.2
     if box.members > 1:
@@ -138,9 +161,9 @@ def _box(placed: PlacedBox) -> Iterator[str]:
     if box.warnings:
         yield _warning(x + 11, y + height / 2)
         middle += 8
-    yield _text(middle, baseline, printable(box.name), NAME_SIZE, ink, weight=500)
+    yield _text(middle, baseline, box.title, NAME_SIZE, ink, weight=500)
     if box.subtitle:
-        below = baseline + SUBTITLE_SIZE * _LINE + 1
+        below = baseline + SUBTITLE_SIZE * LINE_HEIGHT + 1
         yield _text(middle, below, box.subtitle, SUBTITLE_SIZE, ink, opacity=0.75)
     yield "</g>"
 
@@ -213,9 +236,7 @@ def _head(points: Points) -> str:
     )
 
 
-def _towards(
-    start: tuple[float, float], end: tuple[float, float], distance: float
-) -> tuple[float, float]:
+def _towards(start: Point, end: Point, distance: float) -> Point:
     whole = _distance(start, end)
     if not whole:
         return start
@@ -223,7 +244,7 @@ def _towards(
     return start[0] + (end[0] - start[0]) * part, start[1] + (end[1] - start[1]) * part
 
 
-def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
+def _distance(a: Point, b: Point) -> float:
     return float(((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5)
 
 
@@ -233,9 +254,9 @@ def _label(placed: PlacedArrow) -> Iterator[str]:
     x, y = placed.label_at
     lines = placed.arrow.label
     ink = _arrow_colour(placed)
-    baseline = y - len(lines) * LABEL_SIZE * _LINE / 2 + LABEL_SIZE
+    baseline = y - len(lines) * LABEL_SIZE * LINE_HEIGHT / 2 + LABEL_SIZE
     for number, line in enumerate(lines):
-        at = baseline + number * LABEL_SIZE * _LINE
+        at = baseline + number * LABEL_SIZE * LINE_HEIGHT
         yield _text(x, at, line, LABEL_SIZE, ink, weight=500 if placed.arrow.lit else 400)
 
 

@@ -79,7 +79,7 @@ def _ids(host: HostDrawing, place: int) -> dict[BoxId, str]:
 
 
 def _title(box: Box) -> list[str]:
-    name = printable(box.name)
+    name = box.title
     return [f"⚠ {name}" if box.warnings else name, *filter(None, [box.subtitle])]
 
 

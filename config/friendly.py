@@ -12,7 +12,7 @@ from leveret.config.yaml_text import Raw, grouped
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["dead_letter_sugar", "exchange_entry", "queue_entry"]
+__all__ = ["dead_letter_sugar", "exchange_entry", "format_size", "queue_entry"]
 
 _DURATIONS = {"x-message-ttl", "x-expires", "x-consumer-timeout"}
 _COUNTS = {"x-max-length", "x-max-priority", "x-delivery-limit"}
@@ -87,10 +87,11 @@ def _friendly(argument: str, value: Any) -> Any:
         return Raw(format_duration(value))
     if argument in _COUNTS:
         return Raw(grouped(value))
-    return Raw(_size(value))
+    return Raw(format_size(value))
 
 
-def _size(size_bytes: int) -> str:
+def format_size(size_bytes: int) -> str:
+    """Return a size in the largest unit that says it exactly."""
     for unit in ("GiB", "GB", "MiB", "MB", "KiB"):
         if size_bytes and size_bytes % SIZE_UNITS_BYTES[unit] == 0:
             return f"{size_bytes // SIZE_UNITS_BYTES[unit]}{unit}"

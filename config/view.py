@@ -133,6 +133,14 @@ class HostView:
             policy.definition if policy else {}, operator.definition if operator else {}
         )
 
+    def policies_of(self, kind: str, name: str) -> list[Policy]:
+        """Return the policy and the operator policy that apply to an object, if there are any.
+
+        `kind` is "exchange", "classic" or "quorum".
+        """
+        both = (self._policies[kind], self._operator_policies[kind])
+        return [found for each in both if (found := self._best(each, name)) is not None]
+
     def _best(self, policies: list[Policy], name: str) -> Policy | None:
         """Return the policy that applies: of those that match, that of the highest priority."""
         for policy in policies:

@@ -7,22 +7,21 @@ import json
 import sys
 import time
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from layouts import check_layout
 
 from leveret import Broker
 from leveret.config import Topology, loads
 from leveret.config.anyfile import loads_any
 from leveret.config.draw import FORMATS
-from leveret.config.draw_graph import Box, Drawing, drawing_of, printable
-from leveret.config.draw_layout import Picture, lay_out, text_width
+from leveret.config.draw_graph import Box, Drawing, printable
+from leveret.config.draw_layout import lay_out
 from leveret.config.draw_parts import MAX_ARROWS, TooLargeToDrawError, grouped, only
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from leveret.config.draw_sketch import drawing_of
 
 SHOP = """\
 exchanges:
@@ -294,38 +293,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: st
 # --- layout ------------------------------------------------------------------------------
 
 
-def rectangles(picture: Picture) -> Iterator[tuple[str, float, float, float, float]]:
-    """Yield name, left, top, right and bottom of every box and label."""
-    for placed in picture.boxes:
-        name = f"{placed.box.kind} {placed.box.name}"
-        yield name, placed.x, placed.y, placed.x + placed.width, placed.y + placed.height
-    for arrow in picture.arrows:
-        if arrow.label_at is not None:
-            x, y = arrow.label_at
-            width = max(text_width(line, 10.5) for line in arrow.arrow.label)
-            height = 13.0 * len(arrow.arrow.label)
-            yield (
-                " ".join(arrow.arrow.label),
-                x - width / 2,
-                y - height / 2,
-                x + width / 2,
-                y + height / 2,
-            )
-
-
-def check_layout(picture: Picture) -> None:
-    """Assert that nothing lies on anything else, or outside the picture."""
-    placed = list(rectangles(picture))
-    for name, left, top, right, bottom in placed:
-        assert 0 <= left < right <= picture.width, name
-        assert 0 <= top < bottom <= picture.height, name
-    for one, other in itertools.combinations(placed, 2):
-        apart = one[3] <= other[1] or other[3] <= one[1] or one[4] <= other[2] or other[4] <= one[2]
-        assert apart, (one[0], other[0])
-    for layout in picture.layouts:
-        counted = layout.metrics()
-        assert counted["node_edge_hits"] == 0, "no arrow runs through a box or a label"
-        assert counted["unrouted_edges"] == 0
+#: A virtual host of which two fit side by side on a screen.
+HOST = """\
+    exchanges: {events: topic}
+    queues: [a.rather.long.name.of.a.queue]
+    bindings: ["events[a.rather.long.routing.key.#] -> a.rather.long.name.of.a.queue"]
+"""
 
 
 def sixty() -> Topology:
@@ -354,17 +327,23 @@ def test_nothing_lies_on_anything_else(topology: Any) -> None:
     check_layout(lay_out(drawing_of(topology())))
 
 
-def test_virtual_hosts_have_their_frames_below_one_another() -> None:
+def test_virtual_hosts_have_frames_side_by_side_where_they_fit_and_else_below() -> None:
     picture = lay_out(drawing_of(shop()))
     first, second = picture.frames
     assert (first.name, second.name) == ("/", "tenant-a")
-    assert first.y + first.height < second.y
+    assert first.x + first.width < second.x
+    assert (first.y, first.height) == (second.y, second.height)
     for placed in picture.boxes:
         frame = second if placed.box.name in ("q", "amq.topic") else first
         assert frame.x < placed.x
         assert placed.x + placed.width < frame.x + frame.width
         assert frame.y < placed.y
         assert placed.y + placed.height < frame.y + frame.height
+    tenants = "".join(f"  t{number}:\n{HOST}" for number in range(3))
+    above, below, last = lay_out(drawing_of(loads(f"virtual_hosts:\n{tenants}"))).frames
+    assert above.y == below.y < last.y - last.height
+    assert above.x == last.x
+    assert below.x + below.width == last.x + last.width
 
 
 NAMES = st.sampled_from([f"n{number}" for number in range(6)])
