@@ -12,7 +12,7 @@ from leveret.config.format_layout import SECTIONS_IN_ORDER
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/topology.md"]
-EXAMPLES = sorted(ROOT.glob("examples/orders/*.yaml"))
+EXAMPLES = sorted(ROOT.glob("examples/**/*.yaml"))
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: str(file.relative_to(ROOT)))
