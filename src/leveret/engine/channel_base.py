@@ -73,7 +73,7 @@ class ChannelBase:
     _last_queue: str = field(default="", init=False)
     # The sequence number of the next published message; 0 while confirms are off.
     _publish_seq: int = field(default=0, init=False)
-    # A publish takes the long way: it is confirmed, or put off by a transaction.
+    # A publish takes the long way: it is confirmed, or put off by a transaction, or traced.
     _answers: bool = field(default=False, init=False)
     _confirmed: list[int] = field(factory=list, init=False)
     _refused: list[int] = field(factory=list, init=False)

@@ -34,6 +34,8 @@ class Connection:
     virtual_host: VirtualHost
     access: Access
     cancel_notify: bool = True
+    #: The class of its channels: a test kit or a tracer has its own.
+    channel_type: type[Channel] = field(default=Channel, init=False)
     # number -> channel
     channels: dict[int, Channel] = field(factory=dict, init=False)
     closed: str = field(default="", init=False)
@@ -64,7 +66,7 @@ class Connection:
         if number in self.channels or full or not 0 < number <= LARGEST_CHANNEL_NUMBER:
             why = "second 'channel.open' seen" if number in self.channels else "no free channel"
             raise ChannelError(why).at(20, 10, "channel.open")
-        channel = self.channels[number] = Channel(self, number, listener)
+        channel = self.channels[number] = self.channel_type(self, number, listener)
         return channel
 
     def _free_number(self) -> int:

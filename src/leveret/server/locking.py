@@ -12,7 +12,6 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from leveret.engine.callbacks import Callbacks
-from leveret.engine.channel import Channel
 from leveret.engine.connection import Connection
 from leveret.engine.requests import Requests
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from leveret.engine.broker import Broker
+    from leveret.engine.channel import Channel
     from leveret.engine.ports import ChannelListener
 
 __all__ = ["share"]
@@ -39,7 +39,14 @@ def share(broker: Broker, lock: AbstractContextManager[object]) -> Callable[[], 
     the lock itself.
     """
     plain = type(broker)
-    locked_channel = _locked(Channel, lock)
+    # plain class of channel -> its locked one
+    locked_channels: dict[type[Channel], type[Channel]] = {}
+
+    def locked_channel(channel_type: type[Channel]) -> type[Channel]:
+        if channel_type not in locked_channels:
+            locked_channels[channel_type] = _locked(channel_type, lock)
+        return locked_channels[channel_type]
+
     locked_connection = _locked(Connection, lock)
     locked_requests = _locked(Requests, lock)
     locked_broker = _locked(plain, lock)
@@ -52,7 +59,7 @@ def share(broker: Broker, lock: AbstractContextManager[object]) -> Callable[[], 
         with lock:
             opened = Connection.channel(self, channel_number, listener)
             if listener is None:
-                opened.__class__ = locked_channel
+                opened.__class__ = locked_channel(type(opened))
             return opened
 
     def connect(self: Any, virtual_host: str = "/", user: str = "guest") -> Connection:
@@ -76,7 +83,7 @@ def share(broker: Broker, lock: AbstractContextManager[object]) -> Callable[[], 
 
     def undo() -> None:
         with lock:
-            _hand_over(broker, plain, Connection, Channel)
+            _hand_over(broker, plain, Connection, lambda channel_type: channel_type)
 
     return undo
 
@@ -85,14 +92,14 @@ def _hand_over(
     broker: Broker,
     broker_class: type[Broker],
     connection_class: type[Connection],
-    channel_class: type[Channel],
+    channel_class: Callable[[type[Channel]], type[Channel]],
 ) -> None:
     broker.__class__ = broker_class
     for connection in broker.connections:
         connection.__class__ = connection_class
         for channel in connection.channels.values():
             if isinstance(channel.listener, Callbacks):
-                channel.__class__ = channel_class
+                channel.__class__ = channel_class(connection.channel_type)
 
 
 def _locked(cls: type[T], lock: AbstractContextManager[object]) -> type[T]:
