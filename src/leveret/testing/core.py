@@ -1,0 +1,389 @@
+"""The broker under test and its socket: made, replaced, taken down and brought up again."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from leveret.server.limits import ServerLimits
+from leveret.testing import state
+from leveret.testing.broker import BrokerUnderTest
+from leveret.testing.clock import MovableClock
+from leveret.testing.durations import seconds
+from leveret.testing.faults import Fault, Faults
+from leveret.testing.idle import in_flight
+from leveret.testing.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from leveret.server.background import RunningServer
+    from leveret.server.listener import Server
+    from leveret.testing.durations import Duration
+    from leveret.testing.responders import Responder
+    from leveret.testing.settings import Settings
+    from leveret.testing.state import Snapshot
+
+__all__ = ["Core", "Listening"]
+
+T = TypeVar("T")
+
+#: Clients under test that do not answer are not waited for, and a test of refused logins is not
+#: to close its own address out.
+LIMITS = ServerLimits(stop_grace_s=0.1, login_failures=1_000_000)
+
+#: What is waited for is looked at again after so long, also where nothing happened in the broker.
+_LOOK_AGAIN_S = 0.01
+
+_numbers = itertools.count(1)
+
+
+class Listening:
+    """A listening socket, with one broker behind it at a time, or none while it is down."""
+
+    def __init__(self) -> None:
+        self.running: RunningServer | None = None
+        self._port = 0
+
+    def serve(self, broker: BrokerUnderTest) -> RunningServer:
+        """Put a broker behind the socket; clients of the one before are dropped."""
+        if self.running is None:
+            self.running = broker.serve(port=self._port, limits=LIMITS)
+            self._port = self.running.port
+        else:
+            self.running.serve_instead(broker)
+        return self.running
+
+    def down(self) -> None:
+        """Close the socket: clients are told 320, and new ones are refused by the system."""
+        running, self.running = self.running, None
+        if running is not None:
+            running.close()
+
+
+class Core:
+    """What all that a test can do to a broker builds upon.
+
+    `listening` is a socket to share with other tests, one after the other; None makes one.
+    """
+
+    def __init__(self, settings: Settings, listening: Listening | None = None) -> None:
+        self.settings = settings
+        self._shares_socket = listening is not None
+        self._alias = f"leveret-{next(_numbers)}" if listening is not None else None
+        self._listening = listening or Listening()
+        self._down_with: Snapshot | None = None
+        self._recorders: list[Callable[[BrokerUnderTest], object]] = []
+        self._responders: list[Responder] = []
+        # Faults that last, to be stopped when the test is over or begins anew.
+        self._lasting: list[Fault] = []
+        self.faults = Faults()
+        #: The clock of the broker: `advance("30s")`.
+        self.clock = MovableClock(settings.clock, lambda: self.lock)
+        # What a test's own functions raised when the server's thread called them.
+        self._errors: list[BaseException] = []
+        self._journal = Journal()
+        self._begin(self._make_broker())
+
+    # -- what is there
+
+    @property
+    def broker(self) -> BrokerUnderTest:
+        """The broker, a `leveret.Broker` that any thread may use; another one after a restart."""
+        return self._broker
+
+    @property
+    def lock(self) -> AbstractContextManager[object]:
+        """What the server holds for each turn: hold it around looks that belong together."""
+        return self._running.lock
+
+    @property
+    def port(self) -> int:
+        """The TCP port, on 127.0.0.1."""
+        return self._running.port
+
+    @property
+    def host(self) -> str:
+        """The host to connect to."""
+        return "127.0.0.1"
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, user and virtual host included."""
+        return f"amqp://guest:guest@{self.host}:{self.port}/{self._alias or '%2F'}"
+
+    @property
+    def virtual_host(self) -> str:
+        """The name of the virtual host in `url`; the broker's own name for it is "/"."""
+        return self._alias or "/"
+
+    @property
+    def _running(self) -> RunningServer:
+        running = self._listening.running
+        if running is None:
+            raise RuntimeError("the broker is stopped: call start() first")
+        return running
+
+    @property
+    def _server(self) -> Server:
+        return self._running.server
+
+    # -- brokers, one after the other
+
+    def _make_broker(self, *, keep_time: bool = False, declare: bool = True) -> BrokerUnderTest:
+        from leveret.declare import declare as declare_topology
+
+        settings = self.settings
+        topology = settings.loaded()
+        profile = settings.profile or (topology.compatibility if topology else "4.2")
+        clock = self.clock.renew(keep_time=keep_time)
+        broker = BrokerUnderTest(profile, clock, settings.seed, self.faults, self._alias)
+        self.clock.attach(broker)
+        if declare and topology is not None:
+            declare_topology(topology, broker)
+        return broker
+
+    def _begin(self, broker: BrokerUnderTest) -> None:
+        """Put a broker to work."""
+        self._broker = broker
+        self._journal.follow(broker)
+        for record in self._recorders:
+            record(broker)
+        running = self._listening.serve(broker)
+        with running.lock:
+            self._changed = changed = _Condition(running.lock)
+            running.server.watch = changed.tell
+            running.server.loop.set_exception_handler(self._callback_failed)
+        broker.events.subscribe(lambda _: changed.tell())
+        for responder in self._responders:
+            responder.attach(broker)
+
+    def _callback_failed(self, loop: object, context: dict[str, Any]) -> None:
+        """Keep what a callback of the test raised: the test fails for it at its end."""
+        self._errors.append(context.get("exception") or RuntimeError(context["message"]))
+
+    def record(self, recorder: Callable[[BrokerUnderTest], object]) -> None:
+        """Have a recorder look at this broker and at those that come after it."""
+        self._recorders.append(recorder)
+        recorder(self._broker)
+
+    def reset(self) -> None:
+        """Begin anew: a fresh broker with its topology, no client, no message, no fault."""
+        self.stop_faults()
+        with self.lock:
+            self._responders.clear()
+            self._journal.leave()
+            self._journal = Journal()
+            self._begin(self._make_broker())
+
+    def stop_faults(self) -> None:
+        """End every fault that is under way."""
+        while self._lasting:
+            self._lasting.pop().stop()
+        self.faults.clear()
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is in the broker: objects, messages, policies, users."""
+        with self.lock:
+            return state.take(self._broker)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Have everything be as it was in a snapshot; clients are dropped, as by a restart.
+
+        Messages have as long to live as they had then. The journal begins anew.
+        """
+        with self.lock:
+            self._responders.clear()
+            self._journal.leave()
+            self._journal = Journal()
+            broker = self._make_broker(declare=False, keep_time=True)
+            state.restore(snapshot, broker, shift_time=True)
+            self._begin(broker)
+
+    def stop(self) -> None:
+        """Take the broker down: clients are told 320, and cannot connect until `start`."""
+        if self._down_with is None:
+            with self.lock:
+                self._down_with = state.take(self._broker, durable_only=True)
+                self._journal.leave()
+            self._listening.down()
+
+    def start(self) -> None:
+        """Bring the broker up again, on the same port, with all that was durable."""
+        snapshot, self._down_with = self._down_with, None
+        if snapshot is not None:
+            self._begin(self._restarted(snapshot))
+
+    def restart(self) -> None:
+        """Restart the broker: clients are told 320 and dropped, only what is durable is kept.
+
+        Durable queues keep persistent messages, quorum queues all; exclusive and transient ones go
+        (S39). `stop` and `start` do the same with time in between, when nobody can connect.
+        """
+        with self.lock:
+            snapshot = state.take(self._broker, durable_only=True)
+            self._journal.leave()
+            self._begin(self._restarted(snapshot))
+
+    def _restarted(self, snapshot: Snapshot) -> BrokerUnderTest:
+        self._journal.restarted(snapshot.message_ids(), self.clock.now_ms())
+        broker = self._make_broker(keep_time=True, declare=False)
+        state.restore(snapshot, broker, shift_time=False)
+        return broker
+
+    def close(self) -> None:
+        """Let go of everything; a shared socket stays open, with an empty broker behind it."""
+        if self._listening.running is not None:
+            self.stop_faults()
+        self._journal.leave()
+        if self._shares_socket and self._listening.running is not None:
+            with self.lock:
+                self._server.watch = None
+                self._listening.serve(
+                    BrokerUnderTest("4.2", self.clock.renew(), None, Faults(), "between tests")
+                )
+        else:
+            self._listening.down()
+
+    # -- waiting
+
+    def wait_until(self, condition: Callable[[], T], timeout: Duration = "5s") -> T:
+        """Wait until a condition holds; return what it returned.
+
+        It is asked again whenever something happens in the broker, and holds the lock meanwhile.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+
+        """
+        _refuse_in_loop("wait_until")
+        found: list[T] = []
+
+        def holds() -> bool:
+            found[:] = [condition()]
+            return bool(found[0])
+
+        with self.lock:
+            if not self._changed.wait_for(holds, seconds(timeout)):
+                raise TimeoutError(f"what was waited for did not happen within {timeout}")
+        return found[0]
+
+    def wait_idle(self, timeout: Duration = "5s", *, handled: bool = True) -> None:
+        """Wait until nothing is in flight.
+
+        That is: no delivery that its consumer has not settled (unless `handled` is False), no
+        byte between a client and the broker, no callback to be made, no timer that is due.
+        Deliveries that need no acknowledgement count as handled once the client has them.
+
+        Raises:
+            TimeoutError: something was in flight still; the text lists it all.
+
+        """
+        _refuse_in_loop("wait_idle")
+        changed, limit_s = self._changed, seconds(timeout)
+        while True:
+            with self.lock:
+                if not changed.wait_for(lambda: not self._in_flight(handled), limit_s):
+                    lines = "\n".join(f"- {line}" for line in self._in_flight(handled))
+                    raise TimeoutError(f"not idle within {timeout}:\n{lines}")
+                seen = changed.count
+            self._turn()  # what the server's thread has read and not taken in comes before this
+            with self.lock:
+                if changed.count == seen and not self._in_flight(handled):
+                    return
+
+    async def until_idle(self, timeout: Duration = "5s", *, handled: bool = True) -> None:
+        """Do as `wait_idle`, for tests that run in an event loop.
+
+        Raises:
+            TimeoutError: something was in flight still.
+
+        """
+        import asyncio
+
+        await asyncio.to_thread(functools.partial(self.wait_idle, timeout, handled=handled))
+
+    async def until(self, condition: Callable[[], T], timeout: Duration = "5s") -> T:
+        """Do as `wait_until`, for tests that run in an event loop.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+
+        """
+        import asyncio
+
+        return await asyncio.to_thread(functools.partial(self.wait_until, condition, timeout))
+
+    def _in_flight(self, handled: bool) -> list[str]:
+        return in_flight(self._broker, self._server, handled=handled)
+
+    def _turn(self) -> None:
+        """Let the server's thread do what it has to do."""
+        self._in_loop(lambda: None)
+
+    def _in_loop(self, call: Callable[[], Any]) -> None:
+        """Have a call made by the server's thread, with the lock held; wait for its end."""
+        import asyncio
+        import concurrent.futures
+
+        loop = self._server.loop
+        if asyncio._get_running_loop() is loop:  # one of its callbacks calls
+            call()
+            return
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def make() -> None:
+            with self.lock:
+                call()
+            done.set_result(None)
+
+        loop.call_soon_threadsafe(make)
+        done.result(timeout=10)
+
+
+class _Condition:
+    """Tells those who wait that something happened in the broker."""
+
+    def __init__(self, lock: Any) -> None:
+        import threading
+
+        self._condition = threading.Condition(lock)
+        #: How often something happened.
+        self.count = 0
+
+    def tell(self) -> None:
+        with self._condition:
+            self.count += 1
+            self._condition.notify_all()
+
+    def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something holds, asked again now and then: it may depend on clients alone."""
+        end_s = time.monotonic() + timeout_s
+        while not holds():
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._condition.wait(min(left_s, _LOOK_AGAIN_S))
+        return True
+
+
+def _refuse_in_loop(name: str) -> None:
+    """Refuse to hold an event loop up, in which clients may live.
+
+    Raises:
+        RuntimeError: one runs in this thread.
+
+    """
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        f"{name}() would hold up the event loop that your clients run in: await amqp.until_idle()"
+        " or amqp.until(condition)"
+    )

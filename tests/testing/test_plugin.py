@@ -1,0 +1,361 @@
+"""The pytest plugin as a project of its own uses it: fixtures, marker, options, reports."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from leveret import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOPOLOGY = """\
+exchanges: {orders: topic}
+queues: {billing: {}, shipping: {ttl: 30s}}
+bindings:
+  - orders[order.*.paid] -> billing
+  - orders[order.*.packed] -> shipping
+"""
+
+
+# A run within this process drops the modules it was the first to import, but for those in C, which
+# then go on with classes that nobody else has: they are imported here, before.
+config.loads(TOPOLOGY)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """Make a project with a topology file."""
+    pytester.makefile(".yaml", topology=TOPOLOGY)
+    return pytester
+
+
+def test_the_fixture_amqp_needs_nothing_set_up(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pika
+
+        def test_first(amqp):
+            client = pika.BlockingConnection(pika.URLParameters(amqp.url))
+            channel = client.channel()
+            channel.queue_declare("q")
+            channel.basic_publish("", "q", b"m")
+            amqp.wait_idle()
+            assert amqp.queue("q").bodies == [b"m"]
+            client.close()
+
+        def test_second(amqp):
+            assert amqp.queues == []
+            assert amqp.broker.profile.version == "4.2"
+        """
+    )
+    project.runpytest_inprocess().assert_outcomes(passed=2)
+
+
+def test_the_marker_says_how_the_broker_is_made(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+        import leveret
+
+        pytestmark = pytest.mark.leveret("topology.yaml")
+
+        @pytest.mark.leveret(profile="4.3", clock="real")
+        def test_marked(amqp, leveret_topology):
+            assert amqp.queues == ["billing", "shipping"]
+            assert amqp.broker.profile.version == "4.3"
+            assert amqp.clock.mode == "real"
+            assert list(leveret_topology.virtual_hosts["/"].queues) == ["billing", "shipping"]
+
+        def test_in_process(broker):
+            assert isinstance(broker, leveret.Broker)
+            broker.basic_publish("orders", "order.1.packed", b"m")
+            broker.clock.advance(seconds=30)
+            assert broker.basic_get("shipping") == (None, None, None)
+
+        @pytest.mark.leveret(None)
+        def test_empty(broker):
+            assert not broker.virtual_hosts["/"].queues
+        """
+    )
+    project.runpytest_inprocess("--strict-markers").assert_outcomes(passed=3)
+
+
+def test_ini_options_say_how_every_broker_is_made(project: pytest.Pytester) -> None:
+    project.makeini(
+        """
+        [pytest]
+        leveret_topology = topology.yaml
+        leveret_profile = 3.13
+        leveret_clock = real
+        leveret_server = session
+        """
+    )
+    project.makepyfile(
+        """
+        import pytest
+
+        ports = set()
+
+        @pytest.mark.parametrize("n", range(3))
+        def test_it(amqp, n):
+            ports.add(amqp.port)
+            assert len(ports) == 1
+            assert amqp.queues == ["billing", "shipping"]
+            assert amqp.published == []
+            amqp.publish("orders", "order.1.paid")
+            assert (amqp.broker.profile.version, amqp.clock.mode) == ("3.13", "real")
+
+        @pytest.mark.leveret(server="test")
+        def test_own_socket(amqp):
+            assert amqp.port not in ports
+        """
+    )
+    project.runpytest_inprocess().assert_outcomes(passed=4)
+
+
+def test_a_wrong_marker_is_the_users_mistake(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.leveret(clock="sundial")
+        def test_a(amqp): ...
+
+        @pytest.mark.leveret(topologie="x")
+        def test_b(amqp): ...
+
+        @pytest.mark.leveret("a", "b")
+        def test_c(amqp): ...
+
+        @pytest.mark.leveret("missing.yaml")
+        def test_d(amqp): ...
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(errors=4)
+    result.stdout.fnmatch_lines(
+        [
+            "*clock is 'manual' or 'real', not 'sundial'*",
+            "*unexpected keyword argument 'topologie'*",
+            "*the marker leveret takes one topology*",
+            "*missing.yaml*",
+        ]
+    )
+
+
+def test_a_strict_test_fails_with_the_list_of_what_it_leaves_open(
+    project: pytest.Pytester,
+) -> None:
+    project.makeini("[pytest]\nleveret_strict = true\n")
+    project.makepyfile(
+        """
+        import pytest
+
+        def test_it(amqp):
+            amqp.broker.queue_declare("q")
+            amqp.publish("", "q")
+            amqp.broker.basic_get("q")
+
+        @pytest.mark.leveret(strict=False)
+        def test_not_strict(amqp):
+            amqp.broker.queue_declare("q")
+            amqp.publish("", "q")
+            amqp.broker.basic_get("q")
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "the test leaves something open:",
+            "- 1 of queue 'q' taken by basic.get, not acknowledged",
+        ]
+    )
+
+
+def test_a_failure_shows_what_was_published(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        def test_it(amqp):
+            amqp.broker.queue_declare("q")
+            amqp.publish("", "q", "hello")
+            assert False
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.stdout.fnmatch_lines(
+        ["*messages of leveret*", "(default) 'q' 'hello'", "*queued*q*"], consecutive=False
+    )
+
+
+def test_a_suite_runs_under_each_profile(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        seen = []
+
+        def test_socket(amqp):
+            seen.append(amqp.broker.profile.version)
+
+        def test_in_process(broker):
+            seen.append(broker.profile.version)
+
+        @pytest.mark.leveret(profile="4.2")
+        def test_marked(amqp):
+            assert amqp.broker.profile.version == "4.2"
+
+        def test_without_broker():
+            assert seen == ["3.13", "4.3", "3.13", "4.3"]
+        """
+    )
+    result = project.runpytest_inprocess("--leveret-profiles=3.13,4.3", "-v")
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines(["*test_socket[[]rabbitmq-3.13[]] PASSED*"])
+    result = project.runpytest_inprocess("--leveret-profiles=3.12")
+    result.stderr.fnmatch_lines(["*'3.12' is none of 3.10, 3.13, 4.2, 4.3*"])
+
+
+def test_what_clients_declare_is_recorded_as_a_topology_file(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pika
+
+        def test_one(amqp):
+            client = pika.BlockingConnection(pika.URLParameters(amqp.url))
+            channel = client.channel()
+            channel.exchange_declare("orders", "topic", durable=True)
+            channel.queue_declare("billing", durable=True, arguments={"x-message-ttl": 60000})
+            channel.queue_bind("billing", "orders", "order.*.paid")
+            answers = channel.queue_declare("", exclusive=True).method.queue
+            channel.queue_bind(answers, "orders", "x")
+            client.close()
+
+        def test_two(broker):
+            broker.queue_declare("shipping")
+        """
+    )
+    file = project.path / "recorded.yaml"
+    project.runpytest_inprocess(f"--leveret-record={file}").assert_outcomes(passed=2)
+    assert file.read_text().startswith("# Recorded from what clients declared while tests ran.\n")
+    host = config.load(file).virtual_hosts["/"]
+    assert list(host.queues) == ["billing", "shipping"]
+    assert host.queues["billing"].arguments == {"x-message-ttl": 60_000}
+    assert [(b.source, b.routing_key, b.destination) for b in host.bindings] == [
+        ("orders", "order.*.paid", "billing")
+    ]
+    if importlib.util.find_spec("xdist") is not None:
+        whole = file.read_text()
+        file.unlink()
+        project.runpytest_subprocess("-n2", f"--leveret-record={file}").assert_outcomes(passed=2)
+        assert file.read_text() == whole
+
+
+def test_unittest_cases_have_a_broker_each(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_cases="""
+        import unittest
+        import pika
+        from leveret.testing import LeveretTestCase
+
+        class TestShop(LeveretTestCase, unittest.TestCase):
+            leveret = {"topology": "topology.yaml"}
+
+            def setUp(self):
+                super().setUp()
+                self.client = pika.BlockingConnection(pika.URLParameters(self.amqp.url))
+                self.addCleanup(self.client.close)
+
+            def test_one(self):
+                self.client.channel().basic_publish("orders", "order.1.paid", b"m")
+                self.amqp.wait_idle()
+                self.amqp.assert_published("orders", to=["billing"])
+
+            def test_two(self):
+                assert self.amqp.published == []
+
+        class TestLoop(LeveretTestCase, unittest.IsolatedAsyncioTestCase):
+            async def test_loop(self):
+                await self.amqp.until_idle()
+
+        if __name__ == "__main__":
+            unittest.main()
+        """
+    )
+    project.runpytest_inprocess().assert_outcomes(passed=3)
+    done = project.run(sys.executable, "test_cases.py")
+    done.stderr.fnmatch_lines(["Ran 3 tests*", "OK"])
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("xdist") is None, reason="pip install pytest-xdist to run this"
+)
+def test_workers_of_xdist_have_brokers_of_their_own(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("n", range(8))
+        @pytest.mark.leveret("topology.yaml", server="session")
+        def test_it(amqp, n):
+            amqp.publish("orders", "order.1.paid")
+            assert len(amqp.queue("billing")) == 1
+        """
+    )
+    project.runpytest_subprocess("-n2").assert_outcomes(passed=8)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("aio_pika") is None, reason="pip install aio-pika to run this"
+)
+@pytest.mark.parametrize("plugin", ["anyio", "pytest_asyncio"])
+def test_asynchronous_tests_have_it_too(project: pytest.Pytester, plugin: str) -> None:
+    if importlib.util.find_spec(plugin) is None:
+        pytest.skip(f"pip install {plugin.replace('_', '-')} to run this")
+    mark = "anyio" if plugin == "anyio" else "asyncio"
+    project.makepyfile(
+        f"""
+        import aio_pika
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        @pytest.mark.{mark}
+        @pytest.mark.leveret("topology.yaml", strict=True)
+        async def test_it(amqp):
+            connection = await aio_pika.connect(amqp.url)
+            async with connection:
+                channel = await connection.channel()
+                queue = await channel.get_queue("billing")
+                seen = []
+
+                async def handle(message):
+                    async with message.process():
+                        seen.append(message.body)
+
+                await queue.consume(handle)
+                amqp.publish("orders", "order.1.paid", "m")
+                await amqp.until_idle()
+                assert seen == [b"m"]
+        """
+    )
+    project.runpytest_subprocess("-W", "ignore").assert_outcomes(passed=1)
+
+
+def test_the_plugin_costs_a_run_without_brokers_nothing_worth_mentioning(tmp_path: Path) -> None:
+    code = (
+        "import sys, pytest; before = set(sys.modules); import leveret.testing.plugin;"
+        "print(sorted(m for m in set(sys.modules) - before if m.startswith('leveret')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "['leveret', 'leveret.testing', 'leveret.testing.plugin']"
