@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -48,6 +50,26 @@ def let_go(client: Any) -> None:
         with contextlib.suppress(pika.exceptions.AMQPError):
             client.close()
     client._cleanup()
+
+
+def refused(url: str) -> str:
+    """Return why a connection is refused; pika leaves the sockets of one to the collector."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            pika.BlockingConnection(pika.URLParameters(url)).close()
+        except pika.exceptions.AMQPConnectionError as error:
+            why = f"{type(error).__name__}: {error}"
+        else:
+            why = ""
+        gc.collect()
+    return why
+
+
+@pytest.fixture
+def refusal() -> Callable[[str], str]:
+    """Give what says why a connection to a URL is refused; empty where it is not."""
+    return refused
 
 
 class Worker:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from leveret.engine import Channel
     from leveret.properties import FieldTable
 
+# The first characters that Hypothesis draws take it seconds where the machine is busy.
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
+
+@PATIENT
 @given(st.data())
 def test_matching_keys_match_and_near_misses_miss(data: st.DataObject) -> None:
     pattern = data.draw(strategies.patterns())
@@ -30,12 +34,14 @@ def test_matching_keys_match_and_near_misses_miss(data: st.DataObject) -> None:
         assert not parsed.matches(data.draw(strategies.near_misses(pattern)))
 
 
+@PATIENT
 @given(st.data())
 def test_what_matches_everything_has_no_near_miss(data: st.DataObject) -> None:
     with pytest.raises(ValueError, match="matches every key"):
         data.draw(strategies.near_misses("#.#"))
 
 
+@PATIENT
 @given(st.data())
 def test_headers_match_and_near_misses_miss(data: st.DataObject) -> None:
     modes = st.sampled_from(["all", "any", "all-with-x", "any-with-x"])
@@ -55,8 +61,8 @@ def test_headers_match_and_near_misses_miss(data: st.DataObject) -> None:
         assert not compiled.matches(headers)
 
 
+@PATIENT
 @given(strategies.topologies())
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_a_broker_takes_every_topology_that_is_drawn(topology: Topology) -> None:
     broker = Broker.from_topology(topology, clock=ManualClock())
     broker.check()
@@ -64,7 +70,7 @@ def test_a_broker_takes_every_topology_that_is_drawn(topology: Topology) -> None
 
 
 @given(strategies.topologies(), st.data())
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(PATIENT, max_examples=30)
 def test_a_broker_takes_every_message_that_is_drawn(topology: Topology, data: Any) -> None:
     broker = Broker.from_topology(topology, clock=ManualClock())
     exchanges = st.sampled_from(["", "amq.topic", *topology.virtual_hosts["/"].exchanges])

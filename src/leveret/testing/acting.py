@@ -121,7 +121,7 @@ class Acting(Core):
 
         Dead letters are part of the story of the message they were.
         """
-        with self.lock:
+        with self._looking:
             return list(self._journal.published)
 
     @property
@@ -136,10 +136,10 @@ class Acting(Core):
     @property
     def dead_letters(self) -> list[DeadLetter]:
         """Every message that died and was dead-lettered, or would have been if a queue took it."""
-        with self.lock:
+        with self._looking:
             return list(self._journal.dead_letters)
 
     def forget(self) -> None:
         """Forget what was published so far; the broker stays as it is."""
-        with self.lock:
+        with self._looking:
             self._journal.forget()

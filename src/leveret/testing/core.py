@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
@@ -99,6 +100,11 @@ class Core:
     def lock(self) -> AbstractContextManager[object]:
         """What the server holds for each turn: hold it around looks that belong together."""
         return self._running.lock
+
+    @property
+    def _looking(self) -> AbstractContextManager[object]:
+        """What is held to look at what was written down, also while the broker is stopped."""
+        return contextlib.nullcontext() if self._listening.running is None else self.lock
 
     @property
     def port(self) -> int:
