@@ -11,6 +11,7 @@ from leveret.engine.traced import TracedChannel
 
 if TYPE_CHECKING:
     from leveret.engine.events import Event
+    from leveret.properties import FieldTable
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_what_a_transaction_puts_off_is_told_when_it_happens(
 
 
 def test_refusals_and_purges_are_told(channel: TracedChannel, heard: list[Event]) -> None:
-    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    arguments: FieldTable = {"x-max-length": 1, "x-overflow": "reject-publish"}
     channel.queue_declare("small", arguments=arguments)
     channel.basic_publish("", "small", "1")
     channel.basic_publish("", "small", "2")
