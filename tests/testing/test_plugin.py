@@ -23,19 +23,36 @@ bindings:
 """
 
 
-# A run within this process drops the modules it was the first to import, but for those in C, which
-# then go on with classes that nobody else has: they are imported here, before.
-config.loads(TOPOLOGY)
+#: Plugins that are installed beside: they take time to load, and warn of settings of their own.
+OTHERS = ("asyncio", "anyio", "hypothesispytest", "xdist")
+
+
+class Project:
+    """A project with a topology file and tests, which run in a process of their own."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self._pytester = pytester
+        self.path = pytester.path
+        self.makepyfile = pytester.makepyfile
+        self.makeini = pytester.makeini
+        self.run = pytester.run
+        pytester.makefile(".yaml", topology=TOPOLOGY)
+
+    def test(self, *options: str, plugin: str = "") -> pytest.RunResult:
+        """Run pytest with leveret's plugin and one other; a warning fails its test."""
+        without = [f"-pno:{name}" for name in OTHERS if name != plugin]
+        return self._pytester.runpytest_subprocess(
+            "--strict-markers", "-pno:cacheprovider", *without, "-Werror", *options
+        )
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(pytester: pytest.Pytester) -> Project:
     """Make a project with a topology file."""
-    pytester.makefile(".yaml", topology=TOPOLOGY)
-    return pytester
+    return Project(pytester)
 
 
-def test_the_fixture_amqp_needs_nothing_set_up(project: pytest.Pytester) -> None:
+def test_the_fixture_amqp_needs_nothing_set_up(project: Project) -> None:
     project.makepyfile(
         """
         import pika
@@ -54,10 +71,10 @@ def test_the_fixture_amqp_needs_nothing_set_up(project: pytest.Pytester) -> None
             assert amqp.broker.profile.version == "4.2"
         """
     )
-    project.runpytest_inprocess().assert_outcomes(passed=2)
+    project.test().assert_outcomes(passed=2)
 
 
-def test_the_marker_says_how_the_broker_is_made(project: pytest.Pytester) -> None:
+def test_the_marker_says_how_the_broker_is_made(project: Project) -> None:
     project.makepyfile(
         """
         import pytest
@@ -83,10 +100,10 @@ def test_the_marker_says_how_the_broker_is_made(project: pytest.Pytester) -> Non
             assert not broker.virtual_hosts["/"].queues
         """
     )
-    project.runpytest_inprocess("--strict-markers").assert_outcomes(passed=3)
+    project.test().assert_outcomes(passed=3)
 
 
-def test_ini_options_say_how_every_broker_is_made(project: pytest.Pytester) -> None:
+def test_ini_options_say_how_every_broker_is_made(project: Project) -> None:
     project.makeini(
         """
         [pytest]
@@ -116,10 +133,10 @@ def test_ini_options_say_how_every_broker_is_made(project: pytest.Pytester) -> N
             assert amqp.port not in ports
         """
     )
-    project.runpytest_inprocess().assert_outcomes(passed=4)
+    project.test().assert_outcomes(passed=4)
 
 
-def test_a_wrong_marker_is_the_users_mistake(project: pytest.Pytester) -> None:
+def test_a_wrong_marker_is_the_users_mistake(project: Project) -> None:
     project.makepyfile(
         """
         import pytest
@@ -137,7 +154,7 @@ def test_a_wrong_marker_is_the_users_mistake(project: pytest.Pytester) -> None:
         def test_d(amqp): ...
         """
     )
-    result = project.runpytest_inprocess()
+    result = project.test()
     result.assert_outcomes(errors=4)
     result.stdout.fnmatch_lines(
         [
@@ -150,7 +167,7 @@ def test_a_wrong_marker_is_the_users_mistake(project: pytest.Pytester) -> None:
 
 
 def test_a_strict_test_fails_with_the_list_of_what_it_leaves_open(
-    project: pytest.Pytester,
+    project: Project,
 ) -> None:
     project.makeini("[pytest]\nleveret_strict = true\n")
     project.makepyfile(
@@ -169,7 +186,7 @@ def test_a_strict_test_fails_with_the_list_of_what_it_leaves_open(
             amqp.broker.basic_get("q")
         """
     )
-    result = project.runpytest_inprocess()
+    result = project.test()
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [
@@ -179,7 +196,7 @@ def test_a_strict_test_fails_with_the_list_of_what_it_leaves_open(
     )
 
 
-def test_a_failure_shows_what_was_published(project: pytest.Pytester) -> None:
+def test_a_failure_shows_what_was_published(project: Project) -> None:
     project.makepyfile(
         """
         def test_it(amqp):
@@ -188,13 +205,13 @@ def test_a_failure_shows_what_was_published(project: pytest.Pytester) -> None:
             assert False
         """
     )
-    result = project.runpytest_inprocess()
+    result = project.test()
     result.stdout.fnmatch_lines(
         ["*messages of leveret*", "(default) 'q' 'hello'", "*queued*q*"], consecutive=False
     )
 
 
-def test_a_suite_runs_under_each_profile(project: pytest.Pytester) -> None:
+def test_a_suite_runs_under_each_profile(project: Project) -> None:
     project.makepyfile(
         """
         import pytest
@@ -215,14 +232,14 @@ def test_a_suite_runs_under_each_profile(project: pytest.Pytester) -> None:
             assert seen == ["3.13", "4.3", "3.13", "4.3"]
         """
     )
-    result = project.runpytest_inprocess("--leveret-profiles=3.13,4.3", "-v")
+    result = project.test("--leveret-profiles=3.13,4.3", "-v")
     result.assert_outcomes(passed=6)
     result.stdout.fnmatch_lines(["*test_socket[[]rabbitmq-3.13[]] PASSED*"])
-    result = project.runpytest_inprocess("--leveret-profiles=3.12")
+    result = project.test("--leveret-profiles=3.12")
     result.stderr.fnmatch_lines(["*'3.12' is none of 3.10, 3.13, 4.2, 4.3*"])
 
 
-def test_what_clients_declare_is_recorded_as_a_topology_file(project: pytest.Pytester) -> None:
+def test_what_clients_declare_is_recorded_as_a_topology_file(project: Project) -> None:
     project.makepyfile(
         """
         import pika
@@ -242,7 +259,7 @@ def test_what_clients_declare_is_recorded_as_a_topology_file(project: pytest.Pyt
         """
     )
     file = project.path / "recorded.yaml"
-    project.runpytest_inprocess(f"--leveret-record={file}").assert_outcomes(passed=2)
+    project.test(f"--leveret-record={file}").assert_outcomes(passed=2)
     assert file.read_text().startswith("# Recorded from what clients declared while tests ran.\n")
     host = config.load(file).virtual_hosts["/"]
     assert list(host.queues) == ["billing", "shipping"]
@@ -252,7 +269,7 @@ def test_what_clients_declare_is_recorded_as_a_topology_file(project: pytest.Pyt
     ]
 
 
-def test_unittest_cases_have_a_broker_each(project: pytest.Pytester) -> None:
+def test_unittest_cases_have_a_broker_each(project: Project) -> None:
     project.makepyfile(
         test_cases="""
         import unittest
@@ -283,7 +300,7 @@ def test_unittest_cases_have_a_broker_each(project: pytest.Pytester) -> None:
             unittest.main()
         """
     )
-    project.runpytest_inprocess().assert_outcomes(passed=3)
+    project.test().assert_outcomes(passed=3)
     done = project.run(sys.executable, "test_cases.py")
     done.stderr.fnmatch_lines(["Ran 3 tests*", "OK"])
 
@@ -291,7 +308,7 @@ def test_unittest_cases_have_a_broker_each(project: pytest.Pytester) -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("xdist") is None, reason="pip install pytest-xdist to run this"
 )
-def test_workers_of_xdist_have_brokers_of_their_own(project: pytest.Pytester) -> None:
+def test_workers_of_xdist_have_brokers_of_their_own(project: Project) -> None:
     project.makepyfile(
         """
         import pytest
@@ -305,7 +322,7 @@ def test_workers_of_xdist_have_brokers_of_their_own(project: pytest.Pytester) ->
         """
     )
     file = project.path / "recorded.yaml"
-    project.runpytest_subprocess("-n2", f"--leveret-record={file}").assert_outcomes(passed=4)
+    project.test("-n2", f"--leveret-record={file}", plugin="xdist").assert_outcomes(passed=4)
     queues = config.load(file).virtual_hosts["/"].queues
     assert set(queues) == {"billing", "shipping", *(f"queue-{n}" for n in range(4))}
 
@@ -314,10 +331,12 @@ def test_workers_of_xdist_have_brokers_of_their_own(project: pytest.Pytester) ->
     importlib.util.find_spec("aio_pika") is None, reason="pip install aio-pika to run this"
 )
 @pytest.mark.parametrize("plugin", ["anyio", "pytest_asyncio"])
-def test_asynchronous_tests_have_it_too(project: pytest.Pytester, plugin: str) -> None:
+def test_asynchronous_tests_have_it_too(project: Project, plugin: str) -> None:
     if importlib.util.find_spec(plugin) is None:
         pytest.skip(f"pip install {plugin.replace('_', '-')} to run this")
     mark = "anyio" if plugin == "anyio" else "asyncio"
+    if mark == "asyncio":  # which warns where this is left open
+        project.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     project.makepyfile(
         f"""
         import aio_pika
@@ -346,7 +365,7 @@ def test_asynchronous_tests_have_it_too(project: pytest.Pytester, plugin: str) -
                 assert seen == [b"m"]
         """
     )
-    project.runpytest_subprocess("-W", "ignore").assert_outcomes(passed=1)
+    project.test(plugin=plugin.removeprefix("pytest_")).assert_outcomes(passed=1)
 
 
 def test_the_plugin_costs_a_run_without_brokers_nothing_worth_mentioning(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from leveret.properties import Properties
-from leveret.testing.core import Core
 from leveret.testing.responders import Responder, encoded
 from leveret.testing.state import held_messages
 from leveret.testing.views import MessageView, QueueView
+from leveret.testing.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Acting"]
 
 
-class Acting(Core):
+class Acting(Waiting):
     """Publishing, taking, answering; looking at queues and at what was published."""
 
     # -- acting

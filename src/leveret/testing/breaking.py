@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from leveret import errors
-from leveret.testing.core import Core
 from leveret.testing.durations import milliseconds
 from leveret.testing.faults import Fault, RefusedDeclare
 from leveret.testing.idle import client_name
+from leveret.testing.waiting import Waiting
 from leveret.wire import State
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SOFT = {error.reply_code: error for error in errors.ChannelClosedByBroker.__sub
 _HARD = {error.reply_code: error for error in errors.ConnectionClosedByBroker.__subclasses__()}
 
 
-class Breaking(Core):
+class Breaking(Waiting):
     """What can be made to go wrong."""
 
     def _clients(self, client: str) -> list[ClientTransport]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from leveret.server.limits import ServerLimits
 from leveret.testing import state
 from leveret.testing.broker import BrokerUnderTest
+from leveret.testing.changes import Changes
 from leveret.testing.clock import MovableClock
-from leveret.testing.durations import seconds
 from leveret.testing.faults import Fault, Faults
-from leveret.testing.idle import in_flight
 from leveret.testing.journal import Journal
 
 if TYPE_CHECKING:
@@ -23,21 +20,15 @@ if TYPE_CHECKING:
 
     from leveret.server.background import RunningServer
     from leveret.server.listener import Server
-    from leveret.testing.durations import Duration
     from leveret.testing.responders import Responder
     from leveret.testing.settings import Settings
     from leveret.testing.state import Snapshot
 
 __all__ = ["Core", "Listening"]
 
-T = TypeVar("T")
-
 #: Clients under test that do not answer are not waited for, and a test of refused logins is not
 #: to close its own address out.
 LIMITS = ServerLimits(stop_grace_s=0.1, login_failures=1_000_000)
-
-#: What is waited for is looked at again after so long, also where nothing happened in the broker.
-_LOOK_AGAIN_S = 0.01
 
 _numbers = itertools.count(1)
 
@@ -87,6 +78,7 @@ class Core:
         # What a test's own functions raised when the server's thread called them.
         self._errors: list[BaseException] = []
         self._journal = Journal()
+        self._changes = Changes()
         self._begin(self._make_broker())
 
     # -- what is there
@@ -160,10 +152,9 @@ class Core:
             record(broker)
         running = self._listening.serve(broker)
         with running.lock:
-            self._changed = changed = _Condition(running.lock)
-            running.server.watch = changed.tell
+            running.server.watch = self._changes.tell
             running.server.loop.set_exception_handler(self._callback_failed)
-        broker.events.subscribe(lambda _: changed.tell())
+        broker.events.subscribe(lambda _: self._changes.tell())
         for responder in self._responders:
             responder.attach(broker)
 
@@ -253,143 +244,3 @@ class Core:
                 )
         else:
             self._listening.down()
-
-    # -- waiting
-
-    def wait_until(self, condition: Callable[[], T], timeout: Duration = "5s") -> T:
-        """Wait until a condition holds; return what it returned.
-
-        It is asked again whenever something happens in the broker, and holds the lock meanwhile.
-
-        Raises:
-            TimeoutError: it did not hold in time.
-
-        """
-        _refuse_in_loop("wait_until")
-        found: list[T] = []
-
-        def holds() -> bool:
-            found[:] = [condition()]
-            return bool(found[0])
-
-        with self.lock:
-            if not self._changed.wait_for(holds, seconds(timeout)):
-                raise TimeoutError(f"what was waited for did not happen within {timeout}")
-        return found[0]
-
-    def wait_idle(self, timeout: Duration = "5s", *, handled: bool = True) -> None:
-        """Wait until nothing is in flight.
-
-        That is: no delivery that its consumer has not settled (unless `handled` is False), no
-        byte between a client and the broker, no callback to be made, no timer that is due.
-        Deliveries that need no acknowledgement count as handled once the client has them.
-
-        Raises:
-            TimeoutError: something was in flight still; the text lists it all.
-
-        """
-        _refuse_in_loop("wait_idle")
-        changed, limit_s = self._changed, seconds(timeout)
-        while True:
-            with self.lock:
-                if not changed.wait_for(lambda: not self._in_flight(handled), limit_s):
-                    lines = "\n".join(f"- {line}" for line in self._in_flight(handled))
-                    raise TimeoutError(f"not idle within {timeout}:\n{lines}")
-                seen = changed.count
-            self._turn()  # what the server's thread has read and not taken in comes before this
-            with self.lock:
-                if changed.count == seen and not self._in_flight(handled):
-                    return
-
-    async def until_idle(self, timeout: Duration = "5s", *, handled: bool = True) -> None:
-        """Do as `wait_idle`, for tests that run in an event loop.
-
-        Raises:
-            TimeoutError: something was in flight still.
-
-        """
-        import asyncio
-
-        await asyncio.to_thread(functools.partial(self.wait_idle, timeout, handled=handled))
-
-    async def until(self, condition: Callable[[], T], timeout: Duration = "5s") -> T:
-        """Do as `wait_until`, for tests that run in an event loop.
-
-        Raises:
-            TimeoutError: it did not hold in time.
-
-        """
-        import asyncio
-
-        return await asyncio.to_thread(functools.partial(self.wait_until, condition, timeout))
-
-    def _in_flight(self, handled: bool) -> list[str]:
-        return in_flight(self._broker, self._server, handled=handled)
-
-    def _turn(self) -> None:
-        """Let the server's thread do what it has to do."""
-        self._in_loop(lambda: None)
-
-    def _in_loop(self, call: Callable[[], Any]) -> None:
-        """Have a call made by the server's thread, with the lock held; wait for its end."""
-        import asyncio
-        import concurrent.futures
-
-        loop = self._server.loop
-        if asyncio._get_running_loop() is loop:  # one of its callbacks calls
-            call()
-            return
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def make() -> None:
-            with self.lock:
-                call()
-            done.set_result(None)
-
-        loop.call_soon_threadsafe(make)
-        done.result(timeout=10)
-
-
-class _Condition:
-    """Tells those who wait that something happened in the broker."""
-
-    def __init__(self, lock: Any) -> None:
-        import threading
-
-        self._condition = threading.Condition(lock)
-        #: How often something happened.
-        self.count = 0
-
-    def tell(self) -> None:
-        with self._condition:
-            self.count += 1
-            self._condition.notify_all()
-
-    def wait_for(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until something holds, asked again now and then: it may depend on clients alone."""
-        end_s = time.monotonic() + timeout_s
-        while not holds():
-            left_s = end_s - time.monotonic()
-            if left_s <= 0:
-                return False
-            self._condition.wait(min(left_s, _LOOK_AGAIN_S))
-        return True
-
-
-def _refuse_in_loop(name: str) -> None:
-    """Refuse to hold an event loop up, in which clients may live.
-
-    Raises:
-        RuntimeError: one runs in this thread.
-
-    """
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise RuntimeError(
-        f"{name}() would hold up the event loop that your clients run in: await amqp.until_idle()"
-        " or amqp.until(condition)"
-    )
