@@ -59,7 +59,7 @@ def assemble(file: str, entries: Sequence[TopologyEntry], sources: Sequence[Sour
     """
     whole = _Whole(entries)
     whole.merge_settings()
-    types = ExchangeTypes().load_entry_points()
+    types = ExchangeTypes.installed()
     builders = {
         name: _build_host(_builder(name, parts, whole, types), whole, parts)
         for name, parts in whole.hosts().items()

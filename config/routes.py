@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -39,11 +38,6 @@ class _NoChance:
         return stop - 1
 
 
-@cache
-def _types() -> ExchangeTypes:
-    return ExchangeTypes().load_entry_points()
-
-
 @define(eq=False)
 class Routes:
     """The routes of one virtual host. A binding to nothing that exists leads nowhere."""
@@ -61,7 +55,7 @@ class Routes:
     def of(cls, host: VirtualHost, alternates: Mapping[str, str]) -> Routes:
         """Bind the exchanges of a virtual host; `alternates` maps exchanges to their alternates."""
         exchanges: dict[str, Exchange] = {"": DefaultExchange()}
-        types = _types()
+        types = ExchangeTypes.installed()
         for name, kind in PREDECLARED_EXCHANGES.items():
             if name:
                 exchanges[name] = types.create(kind, name)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import statistics
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -302,20 +300,3 @@ def test_on_a_shared_socket_each_test_has_a_broker_of_its_own(refusal: Refusal) 
         client._cleanup()
         pika.BlockingConnection(pika.URLParameters(two.url)).close()
     listening.down()
-
-
-def test_a_broker_behind_a_socket_is_there_in_milliseconds() -> None:
-    """The goals: 20 ms for a socket of its own, 1 ms for a broker behind one that is there."""
-    shared = Listening()
-    medians = {}
-    for listening, settings in ((None, Settings()), (shared, Settings(server="session"))):
-        times = []
-        for _ in range(15):
-            before = time.perf_counter()
-            made = Amqp(settings, listening)
-            times.append(time.perf_counter() - before)
-            made.finish()
-        medians[settings.server] = statistics.median(times) * 1000
-    shared.down()
-    assert medians["test"] < 20
-    assert medians["session"] < 5  # 0.5 where nothing else runs

@@ -92,6 +92,7 @@ def serve_in_thread(
     unix_socket: str | Path | None = None,
     limits: ServerLimits | None = None,
     virtual_host: str | None = None,
+    server_type: type[Server] = Server,
 ) -> RunningServer:
     """Serve a broker in a new thread; return when it listens.
 
@@ -101,7 +102,7 @@ def serve_in_thread(
 
     """
     lock = TurnLock()
-    server = Server(broker, limits=limits, virtual_host=virtual_host, lock=lock)
+    server = server_type(broker, limits=limits, virtual_host=virtual_host, lock=lock)
     running = RunningServer(server, lock)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=_run, args=(loop,), name=_thread_name(server), daemon=True)

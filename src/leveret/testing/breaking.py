@@ -115,15 +115,9 @@ class Breaking(Waiting):
 
     def block_connections(self) -> Fault:
         """Set the memory alarm: publishers are told connection.blocked and not read (S125)."""
-        alarm = self._server.alarm
-        before = alarm.high_bytes
-
-        def set_alarm(high_bytes: int) -> None:
-            alarm.high_bytes = high_bytes
-            self._server.measure()
-
-        self._in_loop(lambda: set_alarm(-1))
-        return self._fault(lambda: set_alarm(before), in_loop=True)
+        server = self._server
+        self._in_loop(lambda: server.ring(True))
+        return self._fault(lambda: server.ring(False), in_loop=True)
 
     # -- channels and declarations
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from leveret.server.background import serve_in_thread
 from leveret.server.limits import ServerLimits
 from leveret.testing import state
 from leveret.testing.broker import BrokerUnderTest
@@ -13,18 +14,20 @@ from leveret.testing.changes import Changes
 from leveret.testing.clock import MovableClock
 from leveret.testing.faults import Fault, Faults
 from leveret.testing.journal import Journal
+from leveret.testing.watched import WatchedServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from leveret.server.background import RunningServer
-    from leveret.server.listener import Server
     from leveret.testing.responders import Responder
     from leveret.testing.settings import Settings
     from leveret.testing.state import Snapshot
 
 __all__ = ["Core", "Listening"]
+
+HOST = "127.0.0.1"
 
 #: Clients under test that do not answer are not waited for, and a test of refused logins is not
 #: to close its own address out.
@@ -43,7 +46,9 @@ class Listening:
     def serve(self, broker: BrokerUnderTest) -> RunningServer:
         """Put a broker behind the socket; clients of the one before are dropped."""
         if self.running is None:
-            self.running = broker.serve(port=self._port, limits=LIMITS)
+            self.running = serve_in_thread(
+                broker, HOST, self._port, limits=LIMITS, server_type=WatchedServer
+            )
             self._port = self.running.port
         else:
             self.running.serve_instead(broker)
@@ -106,7 +111,7 @@ class Core:
     @property
     def host(self) -> str:
         """The host to connect to."""
-        return "127.0.0.1"
+        return HOST
 
     @property
     def url(self) -> str:
@@ -126,8 +131,8 @@ class Core:
         return running
 
     @property
-    def _server(self) -> Server:
-        return self._running.server
+    def _server(self) -> WatchedServer:
+        return cast("WatchedServer", self._running.server)
 
     # -- brokers, one after the other
 
@@ -152,7 +157,7 @@ class Core:
             record(broker)
         running = self._listening.serve(broker)
         with running.lock:
-            running.server.watch = self._changes.tell
+            self._server.changes = self._changes
             running.server.loop.set_exception_handler(self._callback_failed)
         broker.events.subscribe(lambda _: self._changes.tell())
         for responder in self._responders:
@@ -238,7 +243,7 @@ class Core:
         self._journal.leave()
         if self._shares_socket and self._listening.running is not None:
             with self.lock:
-                self._server.watch = None
+                self._server.changes = Changes()
                 self._listening.serve(
                     BrokerUnderTest("4.2", self.clock.renew(), None, Faults(), "between tests")
                 )

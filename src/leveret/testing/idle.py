@@ -7,17 +7,18 @@ acknowledgement; where there is none to come, a delivery is handled when the cli
 
 from __future__ import annotations
 
-import sys
+import select
 from typing import TYPE_CHECKING
 
 from leveret.testing.state import held_messages
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     from leveret.engine.broker import Broker
-    from leveret.server.listener import Server
     from leveret.server.transport import ClientTransport
+    from leveret.testing.watched import WatchedServer
 
 __all__ = ["client_name", "in_flight", "unhandled"]
 
@@ -28,7 +29,7 @@ def client_name(client: ClientTransport) -> str:
     return f"{name} ({client.peer})" if isinstance(name, str) else client.peer
 
 
-def in_flight(broker: Broker, server: Server, *, handled: bool) -> list[str]:
+def in_flight(broker: Broker, server: WatchedServer, *, handled: bool) -> list[str]:
     """Return what is in flight, a line each; the caller holds the server's lock.
 
     `handled` counts deliveries that consumers have not settled.
@@ -48,29 +49,25 @@ def _of_client(client: ClientTransport) -> Iterator[str]:
         return
     name = client_name(client)
     unfinished = any(channel.content is not None for channel in connection.channels.values())
-    if connection.behind or unfinished or (not connection.blocked and _unread_bytes(client)):
+    if connection.behind or unfinished or (not connection.blocked and _is_unread(transport)):
         yield f"{name} sent what is not worked off yet"
     if connection.out or transport.get_write_buffer_size():
         yield f"{name} has not been sent all that is for it"
 
 
-def _unread_bytes(client: ClientTransport) -> int:
-    """Return how many bytes wait in the socket."""
-    assert client.transport is not None
-    if sys.platform == "win32":
-        return 0
-    import fcntl
-    import termios
-
-    sock = client.transport.get_extra_info("socket")
-    if sock is None or sock.fileno() < 0:
-        return 0
-    count = bytearray(4)
-    fcntl.ioctl(sock.fileno(), termios.FIONREAD, count)
-    return int.from_bytes(count, sys.byteorder)
+def _is_unread(transport: asyncio.Transport) -> bool:
+    """Say whether something waits in a client's socket: bytes, or that the client is gone."""
+    sock = transport.get_extra_info("socket")
+    if transport.is_closing() or sock is None or sock.fileno() < 0:
+        return False
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
-def unhandled(broker: Broker, server: Server) -> list[str]:
+def unhandled(broker: Broker, server: WatchedServer) -> list[str]:
     """Return the deliveries that are not settled, a line for each channel, queue and consumer."""
     names = {id(client.connection.engine): client_name(client) for client in server.clients}
     # (who, channel number, queue, consumer tag) -> messages
