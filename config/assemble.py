@@ -8,6 +8,7 @@ from attrs import define, field
 
 from leveret.config.arguments import policy_definition
 from leveret.config.definitions_rest import definitions_rest, note_kept_objects
+from leveret.config.environment import Substituted
 from leveret.config.findings import MISSING
 from leveret.config.host import HostBuilder
 from leveret.config.host_bindings import HostBindings
@@ -232,7 +233,7 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
                 )
     return User(
         name,
-        entry.password,
+        _password(entry),
         tuple(entry.tags or ()),
         {
             host: Permission(p.configure or "", p.write or "", p.read or "")
@@ -250,6 +251,13 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
         hashing_algorithm=entry.hashing_algorithm,
         ignored=_ignored(entry.lint),
     )
+
+
+def _password(entry: UserEntry) -> str | None:
+    written = getattr(entry.nodes.get("password"), "written", "")
+    if entry.password is None or not written:
+        return entry.password
+    return Substituted(entry.password, written)
 
 
 def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None:

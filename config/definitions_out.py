@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 
     from leveret.config.model import DefinitionsRest, Policy, Topology, User, VirtualHost
 
-__all__ = ["declared_definitions", "hash_password", "to_definitions", "unsaid_in_definitions"]
+__all__ = [
+    "SHA256",
+    "declared_definitions",
+    "hash_password",
+    "to_definitions",
+    "unsaid_in_definitions",
+]
 
-_SHA256 = "rabbit_password_hashing_sha256"
+#: What RabbitMQ calls the way of `hash_password`.
+SHA256 = "rabbit_password_hashing_sha256"
 
 
 def to_definitions(topology: Topology) -> Definitions:
@@ -105,9 +112,9 @@ def _holds(host: VirtualHost) -> bool:
 def _user(user: User) -> Object:
     password_hash, algorithm = user.password_hash, user.hashing_algorithm
     if password_hash is None and user.password is not None:
-        password_hash, algorithm = hash_password(user.name, user.password), _SHA256
+        password_hash, algorithm = hash_password(user.name, user.password), SHA256
     if password_hash is None:
-        algorithm = _SHA256  # of the empty hash, which no password has
+        algorithm = SHA256  # of the empty hash, which no password has
     # Without one, as RabbitMQ before 3.6 wrote it, the hash is MD5.
     hashing = {"hashing_algorithm": algorithm} if algorithm else {}
     secret = {"password_hash": password_hash or ""} | hashing

@@ -6,9 +6,10 @@ imported can be exported without loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leveret.config.definitions import SECTIONS
+from leveret.config.environment import Substituted
 from leveret.config.model import DefinitionsRest
 from leveret.config.nodes import ListNode, MapNode, Node, ScalarNode
 from leveret.config.resolve import describe, scalar_value
@@ -41,7 +42,22 @@ def definitions_rest(entry: DefinitionsEntry | None) -> DefinitionsRest:
                 f"'omit' wants a list of fields, got {describe(node)}",
                 "Write the fields that are left out, as [vhost, type], or 'all' for the section.",
             )
-    return DefinitionsRest(entry.keep or {}, entry.fields or {}, entry.omit or {})
+    keep, fields, omit = (
+        _as_written(entry.nodes.get(part), getattr(entry, part) or {})
+        for part in ("keep", "fields", "omit")
+    )
+    return DefinitionsRest(keep, fields, omit)
+
+
+def _as_written(node: Node | None, value: Any) -> Any:
+    """Return a value whose texts know how they were written: settings of plugins hold secrets."""
+    if isinstance(node, MapNode) and isinstance(value, dict):
+        return {key.text: _as_written(part, value.get(key.text)) for key, part in node.pairs}
+    if isinstance(node, ListNode) and isinstance(value, list):
+        return [_as_written(*pair) for pair in zip(node.items, value, strict=True)]
+    if isinstance(node, ScalarNode) and node.written and isinstance(value, str):
+        return Substituted(value, node.written)
+    return value
 
 
 def note_kept_objects(entry: DefinitionsEntry | None, builder: HostBuilder) -> None:

@@ -17,11 +17,26 @@ if TYPE_CHECKING:
     from leveret.config.nodes import ScalarNode
     from leveret.config.source import Source
 
-__all__ = ["Environment"]
+__all__ = ["Environment", "Substituted"]
 
 _VARIABLE = re.compile(r"\$\{([^{}\n\"']*)\}")
 _CONTENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _PRIVATE_USE = range(0xE000, 0xF8FF)
+
+
+class Substituted(str):
+    """A text in which the values of variables stand; `written` is the text of the file.
+
+    What is printed of a secret is then what the file says. It equals the text that it is.
+    """
+
+    written: str
+
+    def __new__(cls, text: str, written: str = "") -> Self:
+        """Return a text that knows how it was written."""
+        made = super().__new__(cls, text)
+        made.written = written or text
+        return made
 
 
 @frozen
@@ -107,4 +122,6 @@ class Environment:
                 )
             return written
 
+        if "${" not in node.text:  # or it could not be told from a variable
+            node.written = self.unmask(node.text)
         node.text = self._masked_variable.sub(value, node.text)

@@ -43,10 +43,13 @@ if TYPE_CHECKING:
     )
     from leveret.properties import FieldValue
 
-__all__ = ["HostBuilder"]
+__all__ = ["DEAD_LETTER_TRUE", "HostBuilder"]
 
 #: Comparing a missing name with 50,000 others takes 10 ms: not for each of a thousand faults.
 MAX_SEARCHES = 100
+
+#: What makes an exchange, a queue and their binding.
+DEAD_LETTER_TRUE = "dead_letter: true"
 
 _T = TypeVar("_T")
 
@@ -256,12 +259,16 @@ class HostBuilder:
                 if entry.lint:
                     layers.append(QueueEntry(node=node, nodes=entry.nodes, lint=entry.lint))
                 self._declare_queue(queue, node, layers)
+                made = self.host.queues[queue]
+                self.host.queues[queue] = evolve(made, origin=DEAD_LETTER_TRUE)
             self.dead_letter_pairs.append((exchange, queue, node))
 
     def _make_dead_letter_exchange(self, name: str, node: Node) -> None:
         if name not in self.exchange_nodes:
             self.exchange_nodes[name] = node
-            self.host.exchanges[name] = ExchangeDeclaration(name, "fanout", position=node.position)
+            self.host.exchanges[name] = ExchangeDeclaration(
+                name, "fanout", position=node.position, origin=DEAD_LETTER_TRUE
+            )
             self._exchanges[name] = self.exchange_types.create("fanout", name)
         elif self.exchange_type(name) not in ("fanout", None):
             line = self.exchange_nodes[name].line + 1

@@ -8,7 +8,7 @@ from attrs import define, field
 
 from leveret.config.entries import BindingLine
 from leveret.config.findings import DEFINED_TWICE, MALFORMED, MISSING, REFUSED
-from leveret.config.host import HostBuilder
+from leveret.config.host import DEAD_LETTER_TRUE, HostBuilder
 from leveret.config.model import BindingDeclaration, DestinationType
 from leveret.config.names import MAX_NAME_BYTES
 from leveret.config.nodes import MapNode, Node, ScalarNode
@@ -61,7 +61,7 @@ class HostBindings:
         for exchange, queue, node in self.host.dead_letter_pairs:
             binding = Binding(exchange, queue)
             if binding not in self._first:
-                self._bind(binding, {}, _Place(node))
+                self._bind(binding, {}, _Place(node), origin=DEAD_LETTER_TRUE)
 
     def _add_line(self, line: BindingLine) -> None:
         node, text = line.node, line.text
@@ -142,6 +142,7 @@ class HostBindings:
         place: _Place,
         arguments_place: _Place | None = None,
         lint: LintEntry | None = None,
+        origin: str = "",
     ) -> None:
         if (first := self._first.get(binding)) is not None:
             if first.source is place.node.source:  # of two files, each may say it
@@ -166,6 +167,7 @@ class HostBindings:
                 arguments,
                 place.node.position,
                 frozenset(lint.ignore or ()) if lint else frozenset(),
+                origin,
             )
         )
 

@@ -56,6 +56,8 @@ class ExchangeDeclaration:
     position: Position | None = field(default=None, eq=False)
     #: Codes of the warnings that are not given for it.
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
+    #: The short form that made it, such as `dead_letter: true`; "" if it is declared itself.
+    origin: str = field(default="", eq=False)
 
 
 @frozen
@@ -69,6 +71,7 @@ class QueueDeclaration:
     arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
     position: Position | None = field(default=None, eq=False)
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
+    origin: str = field(default="", eq=False)
 
 
 @frozen
@@ -82,6 +85,7 @@ class BindingDeclaration:
     arguments: dict[str, FieldValue] = field(factory=dict)  # argument name -> value
     position: Position | None = field(default=None, eq=False)
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
+    origin: str = field(default="", eq=False)
 
 
 @frozen
@@ -221,6 +225,17 @@ class Topology:
         from leveret.config.diff import diff
 
         return diff(self, present)
+
+    def expand(self, *, comments: bool = False) -> str:
+        """Return it as a topology file in which everything is spelled out.
+
+        Read in the same environment, the text declares the same. Passwords stay as variables
+        where they come from the environment, and are hashed where they do not. `comments` say
+        which objects a short form made, and where.
+        """
+        from leveret.config.expand import expand
+
+        return expand(self, comments=comments)
 
     def to_definitions(self) -> dict[str, Any]:
         """Return it as RabbitMQ's definitions: JSON's own types, section -> list of objects.

@@ -80,6 +80,7 @@ class ScalarNode(Node):
     plain: bool
     tag: str | None = None
     faulty: bool = False  # its fault is reported; whoever reads it leaves it out
+    written: str = ""  # the text before variables were put in, if it holds any
 
     def fault_at(self, offset: int, message: str, remedy: str, code: str = MALFORMED) -> None:
         """Report a fault at a character of the text."""

@@ -12,6 +12,7 @@ from leveret.cli.check import check
 from leveret.cli.consume import consume
 from leveret.cli.diff import diff
 from leveret.cli.draw import draw
+from leveret.cli.expand import expand
 from leveret.cli.explain import explain
 from leveret.cli.export import export
 from leveret.cli.fmt import fmt
@@ -44,6 +45,7 @@ main.add_command(check)
 main.add_command(consume)
 main.add_command(diff)
 main.add_command(draw)
+main.add_command(expand)
 main.add_command(explain)
 main.add_command(export)
 main.add_command(fmt)
