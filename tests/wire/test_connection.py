@@ -306,6 +306,38 @@ def test_deliveries_pause_where_a_client_does_not_read_and_go_on_when_it_does(
     assert got == 150
 
 
+def test_channels_of_a_client_that_does_not_read_pause_together_and_each_has_its_turn(
+    bench: Bench,
+) -> None:
+    limits = Limits(output_high=10_000, output_low=2_000)
+    consumer, publisher = bench.login(1, 2, 3, limits=limits), bench.login(1)
+    queues = {1: "q1", 2: "q2", 3: "q3"}
+    for number, queue in queues.items():
+        consumer.call(number, declare(queue))
+        publisher.send(*(content(1, bytes(1000), routing_key=queue) for _ in range(100)))
+        consumer.send(method(number, spec.Basic.Consume(queue=queue, no_ack=True)))
+        assert consumer.connection.unsent < 13_500
+    while any(before := [depth(bench, queue) for queue in queues.values()]):
+        for _ in queues:
+            consumer.output()  # all of it is read
+            assert consumer.connection.unsent < 13_500
+        after = [depth(bench, queue) for queue in queues.values()]
+        assert all(now < then or not then for then, now in zip(before, after, strict=True))
+
+
+def test_many_small_messages_are_delivered_turn_by_turn(bench: Bench) -> None:
+    consumer, publisher = bench.login(1, limits=Limits(output_pieces=100)), bench.login(1)
+    consumer.call(1, declare())
+    publisher.send(content(1, b"x", routing_key="q") * 1000)
+    consumer.call(1, spec.Basic.Consume(queue="q", no_ack=True))
+    left = depth(bench)
+    assert left > 750
+    while left:
+        consumer.output()
+        left, before = depth(bench), left
+        assert 0 < before - left <= 102
+
+
 def test_heartbeats_are_for_open_connections(bench: Bench) -> None:
     peer = bench.open()
     peer.connection.heartbeat()

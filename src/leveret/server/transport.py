@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientTransport"]
 
-#: Output of less than this is joined into one write; the pieces of more are written one by one.
-JOIN_BELOW = 256 * 1024
+#: Output of less than this is joined into one write, as is more whose pieces are smaller than that
+#: in the mean; other pieces are written one by one, since to copy them would cost more.
+JOIN_BELOW, JOIN_PIECES_BELOW = 256 * 1024, 4 * 1024
 
 #: A client is given up after so many half heartbeat intervals without a byte: two whole ones.
 SILENT_TICKS = 4
@@ -137,7 +138,7 @@ class ClientTransport(asyncio.Protocol):
         if out and not transport.is_closing():
             if len(out) == 1:
                 transport.write(out[0])
-            elif connection.unsent < JOIN_BELOW:
+            elif connection.unsent < max(JOIN_BELOW, len(out) * JOIN_PIECES_BELOW):
                 transport.write(b"".join(out))
             else:
                 for piece in out:

@@ -126,7 +126,7 @@ class WireChannel:
                 connection.wake(connection)
             out.append(data)
             connection.unsent += len(data)
-            if connection.unsent > connection.output_high:
+            if connection.unsent > connection.output_high or len(out) > connection.output_pieces:
                 connection.pause()
             return
         prefix = _DELIVER + encode_short_string(consumer_tag)

@@ -89,9 +89,12 @@ class ConnectionBase:
         # has to be durable before it leaves; in order.
         self._held: deque[tuple[int, int]] = deque()
         self.output_high = self.limits.output_high
+        self.output_pieces = self.limits.output_pieces
         #: The largest body that goes in one frame.
         self.body_max = self.frame_max - OVERHEAD
         self._paused = False
+        # How many channels were let go on after a pause.
+        self._resumed = 0
         self._frame_limit = self.limits.handshake_frame_max
         # The last basic.publish as a frame, its channel, and what it said.
         self._last_publish: bytes | tuple[()] = NO_PUBLISH
@@ -110,7 +113,7 @@ class ConnectionBase:
             self.wake(self)
         self.out.append(data)
         self.unsent += len(data)
-        if self.unsent > self.output_high:
+        if self.unsent > self.output_high or len(self.out) > self.output_pieces:
             self.pause()
 
     def pause(self) -> None:
@@ -157,9 +160,21 @@ class ConnectionBase:
         self.unsent = unsent
         if self._paused and unsent <= self.limits.output_low:
             self._paused = False
-            for channel in list(self.channels.values()):
-                if not channel.closing:
-                    channel.engine.resume()
+            self._resume()
+
+    def _resume(self) -> None:
+        """Let channels deliver, one after the other, until they have to pause again.
+
+        The next time begins behind the last, or the first channel would leave the others nothing.
+        """
+        channels = list(self.channels.values())
+        first = self._resumed % len(channels) if channels else 0
+        for channel in (*channels[first:], *channels[:first]):
+            if self._paused:
+                return
+            self._resumed += 1
+            if not channel.closing:
+                channel.engine.resume()
 
     @property
     def finished(self) -> bool:

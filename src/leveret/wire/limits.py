@@ -23,6 +23,9 @@ class Limits:
     #: consumer that does not read must not fill the memory of the broker.
     output_high: int = 4 * 1024 * 1024
     output_low: int = 1024 * 1024
+    #: Pieces of output, a small message each, at which deliveries wait for the next turn: some
+    #: milliseconds, and it is the others' turn, however many messages there are.
+    output_pieces: int = 1024
     #: Unsent output at which a client is not read any more: one that asks and asks (basic.get)
     #: and never reads the answers.
     output_stop: int = 16 * 1024 * 1024
