@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -48,8 +49,6 @@ class Side:
 
 def log_in(port: int) -> bool:
     """Say whether a client can log in at a port, by the bytes alone: no library takes its time."""
-    import socket
-
     start_ok = _method(
         b"\0\x0a\0\x0b" + b"\0\0\0\0" + b"\x05PLAIN" + b"\0\0\0\x0c\0guest\0guest" + b"\x05en_US"
     )
@@ -85,12 +84,17 @@ def rabbitmq_side() -> Iterator[Side]:
 
 
 @contextlib.contextmanager
-def leveret_side(folder: Path) -> Iterator[Side]:
-    """Run `leveret serve` for as long as the `with` block lasts; its log goes to `folder`."""
-    ready = folder / "ready"
+def leveret_side(folder: Path, data: Path | None = None) -> Iterator[Side]:
+    """Run `leveret serve` for as long as the `with` block lasts; its log goes to `folder`.
+
+    With `data`, that is its data directory, and what is durable is kept there.
+    """
+    ready = folder / ("ready-durable" if data else "ready")
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "leveret", "serve", "--port", "0"]
     command += ["--profile", "3.10", "--log-level", "error", "--ready-file", str(ready)]
+    if data is not None:
+        command += ["--data", str(data)]
     with (folder / "leveret.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
