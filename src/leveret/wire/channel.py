@@ -84,6 +84,14 @@ class WireChannel:
         """Write a method."""
         self.connection.write(method_frame(self.number, name, **values))
 
+    def answer(self, place: int, name: str, **values: Any) -> None:
+        """Write a method before what was written since the output had so many pieces.
+
+        Where a method sets something off on its own channel, RabbitMQ answers first: its queues
+        are processes, which hear of it later than the client does.
+        """
+        self.connection.write_at(place, method_frame(self.number, name, **values))
+
     # -- what the engine tells
 
     def subscribed(self, consumer_tag: str) -> None:

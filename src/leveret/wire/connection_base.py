@@ -116,6 +116,11 @@ class ConnectionBase:
         if self.unsent > self.output_high or len(self.out) > self.output_pieces:
             self.pause()
 
+    def write_at(self, place: int, data: bytes) -> None:
+        """Put bytes in line before what was written since `out` had so many pieces."""
+        self.write(data)
+        self.out.insert(place, self.out.pop())
+
     def pause(self) -> None:
         """Stop deliveries until the client has read some of what waits for it."""
         if not self._paused:

@@ -110,14 +110,16 @@ def _queue_purge(channel: WireChannel, call: MethodCall) -> None:
 
 
 def _queue_delete(channel: WireChannel, call: MethodCall) -> None:
+    place = len(channel.connection.out)
     deleted = channel.engine.queue_delete(call.queue, call.if_unused, call.if_empty)
     if not call.nowait:
-        channel.send("queue.delete-ok", message_count=deleted.message_count)
+        channel.answer(place, "queue.delete-ok", message_count=deleted.message_count)
 
 
 def _basic_qos(channel: WireChannel, call: MethodCall) -> None:
+    place = len(channel.connection.out)
     channel.engine.basic_qos(call.prefetch_size, call.prefetch_count, call.global_qos)
-    channel.send("basic.qos-ok")
+    channel.answer(place, "basic.qos-ok")
 
 
 def _basic_consume(channel: WireChannel, call: MethodCall) -> None:
@@ -163,8 +165,9 @@ def _basic_nack(channel: WireChannel, call: MethodCall) -> None:
 
 
 def _basic_recover(channel: WireChannel, call: MethodCall) -> None:
+    place = len(channel.connection.out)
     channel.engine.basic_recover(call.requeue)
-    channel.send("basic.recover-ok")
+    channel.answer(place, "basic.recover-ok")
 
 
 def _basic_recover_async(channel: WireChannel, call: MethodCall) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pika import spec
 
@@ -44,6 +44,38 @@ def a_queue_deleted_under_its_consumers(open_peer: Open) -> None:
     peer.call(2, Q.Delete(queue="wire-gone"))
     peer.call(1, B.Qos(0, 1, False))
     unable.call(1, B.Qos(0, 1, False))
+
+
+def _consumed(peer: Any, count: int) -> None:
+    """Have a consumer, and messages for it, on channel 1."""
+    peer.call(1, Q.Declare(queue="wire-own", exclusive=True))
+    peer.call(1, B.Consume(queue="wire-own", consumer_tag="t"))
+    for number in range(count):
+        peer.send(content(1, b"%d" % number, routing_key="wire-own"))
+        peer.lines()
+
+
+@scenario
+def a_queue_deleted_by_the_channel_that_consumes(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1,))
+    _consumed(peer, 1)
+    peer.call(1, Q.Delete(queue="wire-own"))
+
+
+@scenario
+def a_recover_answered_before_what_it_brings(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1,))
+    _consumed(peer, 2)
+    peer.call(1, B.Recover(True))
+
+
+@scenario
+def a_qos_answered_before_what_it_lets_through(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1,))
+    peer.call(1, B.Qos(0, 1, True))
+    _consumed(peer, 1)
+    peer.send(*(content(1, b"more", routing_key="wire-own") for _ in range(2)))
+    peer.call(1, B.Qos(0, 3, True))
 
 
 called(
