@@ -31,7 +31,7 @@ UNDISTURBED_S = (4.0, 16.0)
 AWAY_S, STOPPED_S = (0.0, 4.0), (1.0, 10.0)
 SAMPLE_EVERY_S = 1.0
 #: How long the last messages and the last clients may take, in seconds.
-DRAINS_IN_S, LEAVES_IN_S = 120.0, 30.0
+DRAINS_IN_S, LEAVES_IN_S = 120.0, 60.0
 
 QUEUES = (*{queue for queues in REACHED.values() for queue in queues}, "rejected", "delayed")
 
