@@ -156,3 +156,44 @@ def both_sides_close_the_connection(open_peer: Open) -> None:
     peer.send(method(1, B.Qos(5, 1, False)))
     peer.lines()
     peer.call(0, C.Close(200, "bye", 0, 0))
+
+
+@scenario
+def the_client_closes_the_connection_while_its_channel_is_closing(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1, 2))
+    peer.send(refused_declare())
+    peer.lines()
+    peer.call(0, C.Close(200, "bye", 0, 0))
+
+
+@scenario
+def a_hard_error_while_another_channel_is_closing(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1, 2))
+    peer.send(refused_declare())
+    peer.lines()
+    peer.call(2, B.Qos(5, 1, False))
+    peer.send(method(1, Ch.CloseOk()))
+    peer.call(0, C.CloseOk())
+
+
+@scenario
+def a_channel_closes_with_its_transaction_and_its_confirms(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1, 2, 3))
+    peer.call(3, Q.Declare(queue="wire-undone", exclusive=True))
+    peer.call(1, spec.Tx.Select())
+    peer.send(content(1, b"undone", routing_key="wire-undone"))
+    peer.call(1, Ch.Close(200, "bye", 0, 0))
+    peer.call(2, spec.Confirm.Select())
+    peer.send(content(2, b"done", routing_key="wire-undone"))
+    peer.lines()
+    peer.call(2, Ch.Close(200, "bye", 0, 0))
+    peer.call(3, B.Get(queue="wire-undone", no_ack=True))
+    peer.call(3, B.Get(queue="wire-undone", no_ack=True))
+
+
+@scenario
+def empty_frames_on_a_closing_channel(open_peer: Open) -> None:
+    peer = open_peer().login(channels=(1,))
+    peer.send(refused_declare(), frame(1, 1, b""), HEARTBEAT)
+    peer.lines()
+    peer.call(1, Ch.CloseOk())

@@ -23,6 +23,12 @@ for _call in (
 ):
     sent(f"not for an open connection: {_call[7:11].hex()}", _call)
 sent("update-secret", method(0, C.UpdateSecret("guest", "rotation")))
+sent("update-secret to another password", method(0, C.UpdateSecret("other", "rotation")))
+sent("update-secret to nothing", method(0, C.UpdateSecret("", "")))
+sent(
+    "update-secret, and on",
+    method(0, C.UpdateSecret("other", "rotation")) + method(1, Q.Declare(queue="", exclusive=True)),
+)
 sent("close the connection", method(0, C.Close(200, "bye", 0, 0)))
 sent("close with bytes behind", method(0, C.Close(200, "bye", 0, 0)) + content(1, b"late"))
 sent("heartbeat", HEARTBEAT + method(1, B.Qos(0, 1, False)))

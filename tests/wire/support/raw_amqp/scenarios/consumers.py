@@ -145,6 +145,11 @@ for _call in (
     E.Bind(destination="wire-never", source="wire-never", nowait=True),
     B.Consume(queue="wire-never", consumer_tag="t", nowait=True),
     Q.Purge(queue="wire-never", nowait=True),
+    Q.Declare(queue="amq.wire", nowait=True),
+    Q.Delete(queue="wire-never", nowait=True),
+    E.Declare(exchange="wire-never", type="bogus", nowait=True),
+    E.Unbind(destination="wire-never", source="wire-never", nowait=True),
+    B.Cancel("wire-never", nowait=True),
     E.Delete(exchange="amq.topic", nowait=True),
 ):
     called(f"nowait: {_call.NAME} refused", _call)

@@ -39,6 +39,31 @@ raw("unknown method before start-ok", PROTOCOL_HEADER, frame(1, 0, b"\0\x0a\0\x6
 raw("a large frame before start-ok", PROTOCOL_HEADER, frame(1, 0, b"\0\x0a\0\x0b" + bytes(9000)))
 raw("a frame of unknown type first", PROTOCOL_HEADER, frame(7, 0, b""))
 
+for _name, _call in (
+    ("secure-ok", C.SecureOk("x")),
+    ("update-secret", C.UpdateSecret("guest", "rotation")),
+    ("blocked", C.Blocked("x")),
+):
+    raw(f"{_name} before start-ok", PROTOCOL_HEADER, method(0, _call))
+    raw(f"{_name} before tune-ok", PROTOCOL_HEADER, START_OK, method(0, _call))
+    raw(f"{_name} before open", PROTOCOL_HEADER, START_OK, method(0, TUNE_OK), method(0, _call))
+raw(
+    "heartbeats while it is opened",
+    PROTOCOL_HEADER,
+    HEARTBEAT + START_OK + HEARTBEAT,
+    method(0, TUNE_OK) + HEARTBEAT,
+    method(0, C.Open("/")) + HEARTBEAT,
+)
+raw("close-ok before tune-ok", PROTOCOL_HEADER, START_OK, method(0, C.CloseOk()))
+raw(
+    "close, then close again, before open",
+    PROTOCOL_HEADER,
+    START_OK,
+    method(0, TUNE_OK),
+    method(0, C.Close(200, "bye", 0, 0)),
+    method(0, C.Close(200, "bye", 0, 0)),
+)
+
 for _name, _response in (
     ("wrong password", b"\0guest\0wrong"),
     ("unknown user", b"\0nobody\0guest"),
