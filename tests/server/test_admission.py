@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 from amqp_clients import RawClient, eventually
 
 from leveret.engine.permissions import Permission, User, hash_password
 from leveret.server import Server, ServerLimits
 from leveret.server.admission import Admission
 from leveret.server.transport import ClientTransport
+from leveret.wire import State
 from leveret.wire.frames import PROTOCOL_HEADER, method_frame
 
 if TYPE_CHECKING:
@@ -286,6 +289,62 @@ def test_heartbeats_keep_a_silent_client(serve: Any, raw: Connect) -> None:
         with server.lock:
             transport.tick(second)
     assert client.call("queue.declare", queue="q").name == "queue.declare-ok"
+
+
+def test_the_server_sends_heartbeats_to_who_asked_for_them(serve: Any, raw: Connect) -> None:
+    server = serve()
+    client, other = raw(server).log_in(heartbeat=2), raw(server).log_in(heartbeat=0)
+    with server.lock:
+        transports = list(server._server._clients.values())
+        for second in range(1000):
+            transports[1].tick(second)
+        assert not transports[1].connection.out
+        assert transports[1].connection.state is State.RUNNING
+    server._server.loop.call_soon_threadsafe(transports[0].tick, 0)
+    assert client.read_frame() == (8, 0, b"")
+    assert other.call("queue.declare", queue="q").name == "queue.declare-ok"
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_half_open_sockets_without_heartbeats_are_left_to_tcp(
+    broker: leveret.Broker, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """Clients that switch heartbeats off are many; the system asks after them."""
+
+    async def kept_alive() -> bool:
+        server = Server(broker)
+        port = await server.start(port=0)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        while not server._clients:
+            await asyncio.sleep(0)
+        [client] = server._clients.values()
+        assert client.transport is not None
+        sock = client.transport.get_extra_info("socket")
+        found = bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        writer.close()
+        await server.stop()
+        return found
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        assert runner.run(kept_alive())
+
+
+def test_what_waits_for_a_client_is_written_before_the_goodbye(
+    broker: leveret.Broker, serve: Any, raw: Connect
+) -> None:
+    server = serve()
+    client = raw(server).log_in()
+    broker.queue_declare("q")
+    for _ in range(20):
+        broker.basic_publish("", "q", b"x" * 100_000)
+    client.call("basic.consume", queue="q", no_ack=True)
+    closing = threading.Thread(target=server.close)
+    closing.start()
+    heard = [client.method().name for _ in range(21)]
+    assert heard == ["basic.deliver"] * 20 + ["connection.close"]
+    client.send(method_frame(0, "connection.close-ok"))
+    assert client.is_closed()
+    closing.join()
 
 
 def test_a_client_that_never_answers_a_close_is_dropped(serve: Any, raw: Connect) -> None:
