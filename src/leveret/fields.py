@@ -3,7 +3,7 @@
 RabbitMQ's field types, not those of the specification's grammar (it swapped some letters): `t`
 bool, `b B s u I i l` integers of 8 to 64 bits, `f d` floats, `D` decimal, `S` longstr, `A` array,
 `T` timestamp, `F` table, `V` void, `x` bytes. An integer keeps the width it came in, so that what
-goes out is what came in.
+goes out is what came in; but `L`, which py-amqp writes, is read as `l`, and goes out as that.
 """
 
 from __future__ import annotations
@@ -95,8 +95,7 @@ _NESTED = b"FA"
 # letter -> the bytes that a value takes behind it; -4 where its size stands there in 4 bytes
 _ROOM = {
     **{letter: struct.size for letter, (struct, _) in _FIXED.items()},
-    ord("l"): 8,
-    ord("T"): 8,
+    **dict.fromkeys(b"lLT", 8),
     ord("D"): 5,
     ord("V"): 0,
     **dict.fromkeys(b"SxFA", -4),
@@ -176,7 +175,7 @@ def _decode_value(data: bytes, at: int, depth: int) -> tuple[FieldValue, int]:
                 raise IndexError("string")
             text = data[at + 4 : end]
             return (_decode_text(text) if letter == "S" else text), end
-        case "l":
+        case "l" | "L":
             (value,) = _I64.unpack_from(data, at)
             narrow = -(2**31) <= value < 2**31
             return (Long(value) if narrow else value), at + 8

@@ -87,6 +87,14 @@ def test_a_value_of_each_type_goes_out_as_it_came_in(
     assert skip_table(encoded, 0) == len(encoded)
 
 
+def test_a_long_as_py_amqp_writes_it_is_read_and_goes_out_as_rabbitmq_writes_it() -> None:
+    eight_bytes = b"\0\0\0\x1f\x40\0\0\0"
+    encoded = table_of(b"L", eight_bytes)
+    assert decode_table(encoded) == ({"k": 134_217_728_000}, len(encoded))
+    assert skip_table(encoded, 0) == len(encoded)
+    assert encode_table({"k": 134_217_728_000}) == table_of(b"l", eight_bytes)
+
+
 def sized(make: type[int], low: int, high: int) -> st.SearchStrategy[int]:
     return st.integers(low, high).map(make)
 

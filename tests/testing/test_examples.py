@@ -1,0 +1,43 @@
+"""The services in examples/testing, each with its own tests, run as their authors would."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "testing"
+
+#: Folder -> what its service is made with.
+MADE_WITH = {
+    "celery_reports": ["celery"],
+    "fastapi_shop": ["aio_pika", "fastapi", "httpx2"],
+    "faststream_alerts": ["anyio", "faststream", "aio_pika"],
+    "kombu_thumbnails": ["kombu"],
+    "pika_invoices": ["pika"],
+}
+
+
+def test_each_example_is_run() -> None:
+    assert {path.parent.name for path in EXAMPLES.glob("*/test_*.py")} == set(MADE_WITH)
+
+
+@pytest.mark.parametrize("folder", MADE_WITH)
+def test_the_tests_of_an_example_pass(folder: str) -> None:
+    if missing := [name for name in MADE_WITH[folder] if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"pip install {' '.join(missing)} to run this")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", folder],
+        cwd=EXAMPLES,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert re.search(r"=+ \d+ passed in ", done.stdout), done.stdout + done.stderr
