@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.exchanges.base import printable
+from leveret.exchanges.tree import Branch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from leveret.exchanges.trace import Considered, RouteTrace, Visit
 
 __all__ = ["MISSES_DRAWN", "draw"]
@@ -30,19 +29,6 @@ MISSES_DRAWN = 5
 #: Labels are padded to stand in line, but no further than this.
 _LABEL_WIDTH = 40
 _HEADERS_WIDTH = 200
-
-
-@define
-class _Branch:
-    """One line of the tree, and what hangs below it."""
-
-    text: str
-    below: list[_Branch] = field(factory=list)
-
-    def hang(self, text: str) -> _Branch:
-        branch = _Branch(text)
-        self.below.append(branch)
-        return branch
 
 
 def draw(trace: RouteTrace) -> str:
@@ -61,7 +47,7 @@ class _Drawing:
     #: Queues drawn so far; what comes to one again is told so.
     drawn: set[str] = field(factory=set, init=False)
     #: What remains to be drawn: the visit, and the branch that led to it.
-    work: list[tuple[Visit, _Branch]] = field(factory=list, init=False)
+    work: list[tuple[Visit, Branch]] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.visits = {visit.exchange: visit for visit in self.trace.visits}
@@ -69,14 +55,14 @@ class _Drawing:
 
     def draw(self) -> str:
         start = self.trace.visits[0]
-        root = _Branch(f"{_exchange(start)} ◀─ {_message(self.trace)}")
+        root = Branch(f"{_exchange(start)} ◀─ {_message(self.trace)}")
         self.work.append((start, root))
         for visit, branch in self.work:
             self._bindings(visit, branch)
             self._ending(visit, branch)
-        return "\n".join([*_lines(root), _outcome(self.trace)])
+        return "\n".join([*root.lines(), _outcome(self.trace)])
 
-    def _bindings(self, visit: Visit, branch: _Branch) -> None:
+    def _bindings(self, visit: Visit, branch: Branch) -> None:
         shown = _shown(visit)
         width = min(max((len(one.label) for one in shown), default=0), _LABEL_WIDTH)
         for one in shown:
@@ -118,7 +104,7 @@ class _Drawing:
             return text
         return f"{text}, {state}"
 
-    def _ending(self, visit: Visit, branch: _Branch) -> None:
+    def _ending(self, visit: Visit, branch: Branch) -> None:
         """Say what follows where nothing matched."""
         if visit.matched:
             return
@@ -198,15 +184,3 @@ def _through(trace: RouteTrace, queue: str) -> str:
     if len(between) > 3:
         between[2:-1] = [f"{len(between) - 3} more"]
     return f" (through {', '.join(between)})" if between else ""
-
-
-def _lines(root: _Branch) -> Iterator[str]:
-    """Yield the lines of a tree, depth first; a stack, since chains of exchanges may be long."""
-    yield root.text
-    # (branch, what stands before it, whether it is the last of its siblings)
-    stack = [(branch, "", branch is root.below[-1]) for branch in reversed(root.below)]
-    while stack:
-        branch, lead, last = stack.pop()
-        yield f"{lead}{'└─' if last else '├─'} {branch.text}"
-        lead += "   " if last else "│  "
-        stack.extend((b, lead, b is branch.below[-1]) for b in reversed(branch.below))

@@ -24,14 +24,14 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-__all__ = ["covers"]
+__all__ = ["covers", "covers_words"]
 
 Words: TypeAlias = tuple[str, ...]
 
 
 def covers(cover: Words, other: Words) -> bool:
     """Say whether every key that `other` matches is matched by `cover`, whatever its length."""
-    return all(_covers(cover, part) for part in _without_lone_empty_word(other))
+    return all(covers_words(cover, part) for part in _without_lone_empty_word(other))
 
 
 def _without_lone_empty_word(words: Words) -> list[Words]:
@@ -50,7 +50,8 @@ def _without_lone_empty_word(words: Words) -> list[Words]:
     return parts
 
 
-def _covers(cover: Words, other: Words) -> bool:
+def covers_words(cover: Words, other: Words) -> bool:
+    """Say the same of all sequences of words, a single empty word too, which is no key."""
     blocks, gaps = _cut(cover)
     first, last = blocks[0], blocks[-1]
     if not gaps:

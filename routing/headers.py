@@ -25,7 +25,7 @@ from leveret.routing.values import Form, value_form
 if TYPE_CHECKING:
     from leveret.properties import FieldTable, FieldValue
 
-__all__ = ["HeadersMatch", "XMatch"]
+__all__ = ["Criterion", "HeadersMatch", "XMatch"]
 
 XMatch: TypeAlias = Literal["all", "any", "all-with-x", "any-with-x"]
 
@@ -38,14 +38,15 @@ _ABSENT: Final = object()
 
 
 @frozen
-class _Criterion:
-    """One header that a binding names, with the value wanted."""
+class Criterion:
+    """One header that a binding names, with the value wanted; None is any value."""
 
     name: str
     value: FieldValue
     form: Form
 
     def accepts(self, given: FieldValue) -> bool:
+        """Say whether a header's value is as wanted."""
         if self.value is None:
             return True
         if given.__class__ is self.value.__class__ and given.__class__ in _PLAIN:
@@ -65,7 +66,7 @@ class HeadersMatch:
     """
 
     mode: XMatch
-    _criteria: tuple[_Criterion, ...] = field(repr=False)
+    criteria: tuple[Criterion, ...] = field(repr=False)
 
     @classmethod
     def compile(cls, arguments: FieldTable | None) -> HeadersMatch:
@@ -82,7 +83,7 @@ class HeadersMatch:
         return cls(
             mode,
             tuple(
-                _Criterion(name, value, value_form(value))
+                Criterion(name, value, value_form(value))
                 for name, value in arguments.items()
                 if (not name.startswith("x-") or with_x) and name != "x-match"
             ),
@@ -92,7 +93,7 @@ class HeadersMatch:
         """Say whether a message with these headers matches; no table is an empty one (S53)."""
         want_any = self.mode.startswith("any")
         get = (headers or {}).get
-        for criterion in self._criteria:
+        for criterion in self.criteria:
             given = get(criterion.name, _ABSENT)
             accepted = given is not _ABSENT and criterion.accepts(cast("FieldValue", given))
             if accepted == want_any:
@@ -103,9 +104,9 @@ class HeadersMatch:
         """Say in one sentence why the headers do not match; "" if they do."""
         if self.matches(headers):
             return ""
-        if not self._criteria:
+        if not self.criteria:
             return f"x-match is {self.mode!r} and the binding names no header"
-        reasons = filter(None, (_reason(c, headers or {}) for c in self._criteria))
+        reasons = filter(None, (_reason(c, headers or {}) for c in self.criteria))
         if self.mode.startswith("all"):
             return next(reasons)
         return f"none of the headers matches: {'; '.join(reasons)}"
@@ -125,7 +126,7 @@ def _mode(value: FieldValue) -> XMatch:
     return cast("XMatch", value)
 
 
-def _reason(criterion: _Criterion, headers: FieldTable) -> str:
+def _reason(criterion: Criterion, headers: FieldTable) -> str:
     """Say why one header is not as wanted; "" if it is."""
     name, wanted = criterion.name, criterion.value
     if name not in headers:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from leveret.routing.automaton import Automaton, shortest_common_key
 from leveret.routing.cover import covers
+from leveret.routing.intersection import intersect
 from leveret.routing.keys import MAX_KEY_BYTES, check_key, key_bytes, split_key
 
 if TYPE_CHECKING:
@@ -100,6 +101,18 @@ class TopicPattern:
     def overlaps(self, other: TopicPattern) -> bool:
         """Say whether some key matches both patterns."""
         return self.common_example(other) is not None
+
+    def intersection(self, other: TopicPattern) -> tuple[TopicPattern, ...] | None:
+        """Return patterns that together match the keys that both match, none if there are none.
+
+        None means that it would take too many patterns, or too long, to say.
+
+        >>> order, paid = TopicPattern.parse("order.*.#"), TopicPattern.parse("#.paid")
+        >>> [str(pattern) for pattern in order.intersection(paid)]
+        ['order.#.paid']
+        """
+        found = intersect(self.words, other.words)
+        return None if found is None else tuple(map(TopicPattern.of_words, found))
 
     def example(self) -> str:
         """Return a key that matches: each `*` becomes a word, each `#` vanishes if it can.
