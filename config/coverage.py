@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.errors import PreconditionFailed
-from leveret.routing import HeadersMatch, TopicPattern, TopicTrie, split_key
+from leveret.routing import HeadersMatch, KeySet, TakenKeys, TopicPattern, split_key
 from leveret.routing.values import value_form
 
 if TYPE_CHECKING:
@@ -239,40 +239,12 @@ def _covered_among(
 def untaken_key(patterns: Iterable[TopicPattern]) -> str | None:
     """Return a key that none of the patterns matches, near to what they match; None if all do.
 
-    A word that no pattern names is matched by wildcards alone. So if any key is left over, one
-    made of such words is, and only patterns without a literal can stand against it: those with a
-    `#` match any number of words from some number on, those without match one number of words.
-
     >>> untaken_key(map(topic_pattern, ["order.paid.#", "order.*.eu"]))
     'order.x'
     >>> untaken_key([topic_pattern("#")]) is None
     True
     """
-    known = list(patterns)
-    wild = [pattern.words for pattern in known if not set(pattern.words) - {"*", "#"}]
-    from_count = min((words.count("*") for words in wild if "#" in words), default=None)
-    exact = {len(words) for words in wild if "#" not in words}
-    limit = len(known) + 2 if from_count is None else from_count
-    left_over = next((count for count in range(limit) if count not in exact), None)
-    if left_over is None:
-        return None
-    named = {word for pattern in known for word in pattern.words}
-    stranger = next(word for n in range(len(named) + 1) if (word := "x" * (n + 1)) not in named)
-    return _readable_key(known, stranger) or ".".join([stranger] * left_over)
-
-
-def _readable_key(patterns: list[TopicPattern], stranger: str) -> str | None:
-    """Return a key that differs from a pattern in one word, and that no pattern matches."""
-    trie: TopicTrie[int] = TopicTrie()
-    for pattern in patterns:
-        trie.insert(pattern, 0)
-    for pattern in patterns[:20]:
-        words = [stranger if word == "*" else word for word in pattern.words if word != "#"]
-        for i in range(len(words) - 1, -1, -1):
-            for key in (".".join([*words[:i], stranger]), ".".join([*words, stranger])):
-                if not trie.match(key):
-                    return key
-    return None
+    return KeySet.everything().without(TakenKeys.of((), patterns)).example()
 
 
 def shared_key(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from attrs import field, frozen
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from leveret.config.diff import Difference
     from leveret.config.draw import Format
+    from leveret.config.explain_values import (
+        ExchangeExplanation,
+        PairExplanation,
+        QueueExplanation,
+    )
     from leveret.exchanges import RouteTrace
 
 __all__ = [
@@ -236,6 +241,51 @@ class Topology:
         from leveret.config.expand import expand
 
         return expand(self, comments=comments)
+
+    @overload
+    def explain(
+        self, name: str, *, kind: Literal["queue"], virtual_host: str = "/"
+    ) -> QueueExplanation: ...
+
+    @overload
+    def explain(
+        self, name: str, *, kind: Literal["exchange"], virtual_host: str = "/"
+    ) -> ExchangeExplanation: ...
+
+    @overload
+    def explain(
+        self, name: str, *, kind: None = None, virtual_host: str = "/"
+    ) -> QueueExplanation | ExchangeExplanation: ...
+
+    def explain(
+        self, name: str, *, kind: DestinationType | None = None, virtual_host: str = "/"
+    ) -> QueueExplanation | ExchangeExplanation:
+        """Explain a queue or an exchange, by its name; "" is the default exchange.
+
+        Of a queue: what can reach it, and what becomes of messages there. Of an exchange: who gets
+        what, which keys nobody takes, and what leads to it. `str()` draws a tree, `to_dict()` has
+        all of it. `kind` tells a queue from an exchange of the same name. What one message does,
+        `Broker.explain` says.
+
+        Raises:
+            UnknownNameError: there is no such virtual host, queue or exchange.
+            AmbiguousNameError: both a queue and an exchange have the name.
+
+        """
+        from leveret.config.explain import explain
+
+        return explain(self, name, kind, virtual_host)
+
+    def explain_pair(self, one: str, other: str, *, virtual_host: str = "/") -> PairExplanation:
+        """Say whether a message with one routing key can reach both of two queues, and which.
+
+        Raises:
+            UnknownNameError: there is no such virtual host or queue.
+
+        """
+        from leveret.config.explain import explain_pair
+
+        return explain_pair(self, one, other, virtual_host)
 
     def to_definitions(self) -> dict[str, Any]:
         """Return it as RabbitMQ's definitions: JSON's own types, section -> list of objects.

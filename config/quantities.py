@@ -16,6 +16,7 @@ __all__ = [
     "SIZE_UNITS_BYTES",
     "QuantityError",
     "format_duration",
+    "format_size",
     "parse_duration",
     "parse_size",
 ]
@@ -87,6 +88,18 @@ def format_duration(ms: int) -> str:
         if ms and ms % unit_ms == 0:
             return f"{ms // unit_ms}{unit}"
     return f"{ms}ms"
+
+
+def format_size(size_bytes: int) -> str:
+    """Return a size in the largest unit that says it exactly.
+
+    >>> format_size(10_485_760), format_size(1_500)
+    ('10MiB', '1,500 bytes')
+    """
+    for unit, unit_bytes in reversed(SIZE_UNITS_BYTES.items()):
+        if unit_bytes > 1000 and size_bytes and size_bytes % unit_bytes == 0:
+            return f"{size_bytes // unit_bytes}{unit}"
+    return f"{size_bytes:,} byte{'' if size_bytes == 1 else 's'}"
 
 
 def _parse(text: str, units: Mapping[str, int], what: str, examples: str) -> int:

@@ -124,11 +124,21 @@ class HostView:
 
     def _settings(self, queue: QueueDeclaration) -> QueueSettings:
         definition = self._definition(queue_type(queue.arguments), queue.name)
-        return effective_settings(queue.arguments, definition, rules=RULES[self.profile])
+        rules = RULES[self.profile]
+        return effective_settings(
+            queue.arguments, definition, default_delivery_limit=rules.delivery_limit, rules=rules
+        )
+
+    def policies_for(self, kind: str, name: str) -> tuple[Policy | None, Policy | None]:
+        """Return the policy and the operator policy that apply to an object, by its name.
+
+        `kind` is "exchange", "classic" or "quorum".
+        """
+        policy = self._best(self._policies[kind], name)
+        return policy, self._best(self._operator_policies[kind], name)
 
     def _definition(self, kind: str, name: str) -> dict[str, FieldValue]:
-        policy = self._best(self._policies[kind], name)
-        operator = self._best(self._operator_policies[kind], name)
+        policy, operator = self.policies_for(kind, name)
         return merge_definitions(
             policy.definition if policy else {}, operator.definition if operator else {}
         )

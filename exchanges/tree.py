@@ -14,11 +14,11 @@ __all__ = ["Branch"]
 
 @define
 class Branch:
-    """One line of the tree, and what hangs below it.
+    r"""One line of the tree, and what hangs below it.
 
     >>> root = Branch("a")
     >>> _ = root.hang("b").hang("c"), root.hang("d")
-    >>> print("\\n".join(root.lines()))
+    >>> print("\n".join(root.lines()))
     a
     ├─ b
     │  └─ c

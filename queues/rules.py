@@ -14,6 +14,8 @@ class QueueRules:
     #: When the single active consumer of a classic queue is cancelled, its successor gets messages
     #: at once; older versions wait for the next publish, requeue or acknowledgement (S84).
     runs_on_cancel: bool = True
+    #: The delivery limit of a quorum queue that sets none (S87).
+    delivery_limit: int | None = 20
     #: A quorum queue without delivery limit puts what a client requeues at its back.
     quorum_requeues_to_back: bool = False
     #: basic.get on a quorum queue shows `x-delivery-count` also when it is 0 (S87).
@@ -33,9 +35,12 @@ _V42 = QueueRules(more_classic_arguments=_MORE_CLASSIC, more_quorum_arguments=_M
 #: Version -> its rules.
 RULES: dict[str, QueueRules] = {
     "3.10": QueueRules(
-        runs_on_cancel=False, quorum_requeues_to_back=True, quorum_get_shows_zero=True
+        runs_on_cancel=False,
+        delivery_limit=None,
+        quorum_requeues_to_back=True,
+        quorum_get_shows_zero=True,
     ),
-    "3.13": evolve(_V42, runs_on_cancel=False),
+    "3.13": evolve(_V42, runs_on_cancel=False, delivery_limit=None),
     "4.2": _V42,
     "4.3": evolve(
         _V42,

@@ -23,7 +23,7 @@ from leveret.routing.pattern import TopicPattern
 from leveret.routing.trie import TopicTrie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 __all__ = ["KeySet", "TakenKeys"]
 
@@ -31,6 +31,8 @@ __all__ = ["KeySet", "TakenKeys"]
 _MAX_PAIRS: Final = 1_000
 #: Keys tried to find an example, and patterns they are made from.
 _MAX_TRIES: Final = 2_000
+#: Keys and patterns near to which an example is looked for.
+_MOST_NEAR: Final = 20
 #: More patterns than this are not compared with each other.
 _MAX_SIMPLIFIED: Final = 40
 
@@ -43,24 +45,43 @@ class TakenKeys:
     True
     """
 
-    keys: frozenset[str]
+    # key -> None, in order
+    keys: dict[str, None]
     _trie: TopicTrie[int] = field(factory=TopicTrie)
     #: Every word that a key or pattern names.
     named: set[str] = field(factory=set)
     #: The most `*` of one pattern.
     stars: int = 0
+    #: Some of the patterns.
+    _first: list[TopicPattern] = field(factory=list)
 
     @classmethod
     def of(cls, keys: Iterable[str], patterns: Iterable[TopicPattern] = ()) -> Self:
         """Make one of single keys and of patterns."""
-        made = cls(frozenset(keys))
+        made = cls(dict.fromkeys(keys))
         for key in made.keys:
             made.named.update(split_key(key))
         for pattern in patterns:
             made._trie.insert(pattern, 0)
             made.named.update(pattern.words)
             made.stars = max(made.stars, pattern.words.count("*"))
+            if len(made._first) < _MOST_NEAR:
+                made._first.append(pattern)
         return made
+
+    def near(self) -> Iterator[str]:
+        """Yield keys that differ from some that are taken in one word, or in their end.
+
+        Such an example tells more than any key that is not taken.
+        """
+        stranger = _stranger(self.named)
+        for key in itertools.islice(self.keys, _MOST_NEAR):
+            yield key + stranger
+        for pattern in self._first:
+            words = [stranger if word == "*" else word for word in pattern.words if word != "#"]
+            for i in range(len(words) - 1, -1, -1):
+                yield ".".join([*words[:i], stranger])
+                yield ".".join([*words, stranger])
 
     def __contains__(self, key: str) -> bool:
         return key in self.keys or bool(self._trie.match(key))
@@ -149,6 +170,9 @@ class KeySet:
         for pattern in self.patterns:
             if not self.taken:
                 return pattern.example(), True
+            for key in self._near():
+                if pattern.matches(key) and self._is_free(key):
+                    return key, True
             keys, all_of_them = self._candidates(pattern)
             whole = whole and all_of_them
             for key in keys:
@@ -159,13 +183,17 @@ class KeySet:
                 return None, False
         return None, whole
 
+    def _near(self) -> Iterator[str]:
+        for taken in self.taken:
+            yield from (key for key in taken.near() if key_bytes(key) <= MAX_KEY_BYTES)
+
     def _candidates(self, pattern: TopicPattern) -> tuple[Iterator[str], bool]:
         """Return keys of which one is free if any key of the pattern is; False if not all of them.
 
         Keys that AMQP could not carry are left out.
         """
         named = set(pattern.words).union(*(taken.named for taken in self.taken))
-        stranger = next(word for n in itertools.count(1) if (word := "x" * n) not in named)
+        stranger = _stranger(named)
         hashes = pattern.hash_count
         longest = enough = max(taken.stars for taken in self.taken) + 1
         while (longest + 1) ** hashes > _MAX_TRIES:
@@ -183,6 +211,11 @@ class KeySet:
         patterns = tuple(map(TopicPattern.of_words, simplify(one.words for one in self.patterns)))
         keys = tuple(key for key in self.keys if not any(one.matches(key) for one in patterns))
         return KeySet(keys, patterns, self.taken, self.exact)
+
+
+def _stranger(named: Collection[str]) -> str:
+    """Return a word that nobody names."""
+    return next(word for n in itertools.count(1) if (word := "x" * n) not in named)
 
 
 def _filled(words: tuple[str, ...], stranger: str, lengths: tuple[int, ...]) -> str:

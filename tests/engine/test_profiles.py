@@ -26,7 +26,7 @@ ROWS: dict[str, tuple[Callable[[Profile], object], list[object]]] = {
     "S20 transient queues": (lambda p: p.transient_queues, [True, True, True, False]),
     "S75 global prefetch": (lambda p: p.global_qos, [True, True, True, False]),
     "S86 timeouts": (lambda p: p.classic_consumer_timeout, [True, True, True, False]),
-    "S87 delivery limit": (lambda p: p.quorum_delivery_limit, [None, None, 20, 20]),
+    "S87 delivery limit": (lambda p: p.queues.delivery_limit, [None, None, 20, 20]),
     "S87 nack counts": (lambda p: p.queues.nack_counts_delivery, [True, True, True, False]),
     "S107 x-death": (lambda p: p.deaths.trusts_client, [True, True, False, False]),
     "S105 last death": (lambda p: p.deaths.records_last, [False, True, True, True]),

@@ -23,6 +23,7 @@ __all__ = [
     "shorten",
     "show",
     "show_error",
+    "show_explanation",
     "show_faults",
     "show_json",
     "show_report",
@@ -73,6 +74,11 @@ def show_route(tree: str, title: str = "") -> None:
     show(_route_text(tree))
     if title:
         show("")
+
+
+def show_explanation(text: str) -> None:
+    """Print the explanation of a queue or an exchange: headings bold, branches by their marks."""
+    show(_route_text(text, rest_style=""))
 
 
 def show_report(report: RunReport) -> None:
@@ -150,22 +156,26 @@ def _fault_text(fault: Fault) -> Text:
     return text
 
 
-def _route_text(tree: str) -> Text:
-    """Colour a drawn `RouteTrace` line by line, by the mark that its branch begins with."""
+def _route_text(tree: str, rest_style: str = "bold") -> Text:
+    """Colour a drawn `RouteTrace` line by line, by the mark that its branch begins with.
+
+    `rest_style` is that of a branch without mark.
+    """
     from rich.text import Text
 
     text = Text()
     for number, line in enumerate(tree.split("\n")):
         rest = line.lstrip("│├└─ ")
         branch = line[: len(line) - len(rest)]
-        mark_style, rest_style = _MARK_STYLES.get(rest[:1], ("bold", "bold"))
-        if not branch and number:
-            rest_style = "bold"  # the outcome, below the tree
+        mark_style, style = _MARK_STYLES.get(rest[:1], (rest_style, rest_style))
+        if not branch:
+            style = "bold"  # a heading, or the outcome below the tree
+            mark_style = mark_style or "bold"
         text.append("\n" if number else "")
         text.append(branch, style="dim")
         text.append(rest[:1], style=mark_style)
         rest, nearest, _ = rest[1:].partition(_NEAREST)
-        text.append(rest, style=rest_style)
+        text.append(rest, style=style)
         text.append(nearest, style="yellow")
     return text
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from leveret.broker import Broker
     from leveret.config import Topology
 
-__all__ = ["TOPOLOGY_FILE", "CannotRead", "open_broker", "open_broker_or_exit"]
+__all__ = [
+    "TOPOLOGY_FILE",
+    "CannotRead",
+    "declare_or_exit",
+    "open_broker",
+    "open_broker_or_exit",
+]
 
 #: A readable file; anything else is a mistake in the command, exit status 2.
 TOPOLOGY_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -42,15 +48,13 @@ def open_broker(file: Path) -> tuple[Broker, Topology]:
         CannotRead: the system would not let the file be read.
 
     """
-    from leveret.broker import Broker
-    from leveret.clock import ManualClock
     from leveret.config import load
 
     try:
         topology = load(file)
     except OSError as error:
         raise CannotRead(str(file), error) from error
-    return Broker.from_topology(topology, clock=ManualClock(), seed=_SEED), topology
+    return _declare(topology), topology
 
 
 def open_broker_or_exit(file: Path) -> tuple[Broker, Topology]:
@@ -60,3 +64,19 @@ def open_broker_or_exit(file: Path) -> tuple[Broker, Topology]:
     except TopologyError as error:
         show_faults(error.faults)
         raise click.exceptions.Exit(1) from None
+
+
+def declare_or_exit(topology: Topology) -> Broker:
+    """Return a broker with a topology declared; print what it refuses and end with status 1."""
+    try:
+        return _declare(topology)
+    except TopologyError as error:
+        show_faults(error.faults)
+        raise click.exceptions.Exit(1) from None
+
+
+def _declare(topology: Topology) -> Broker:
+    from leveret.broker import Broker
+    from leveret.clock import ManualClock
+
+    return Broker.from_topology(topology, clock=ManualClock(), seed=_SEED)

@@ -27,8 +27,6 @@ class Profile:
     global_qos: bool = True
     #: A classic queue's consumer may time out too, and the channel closes for it (S86).
     classic_consumer_timeout: bool = True
-    #: The delivery limit of a quorum queue that sets none (S87).
-    quorum_delivery_limit: int | None = 20
     queues: QueueRules = field(factory=QueueRules)
     deaths: DeathRules = field(factory=DeathRules)
     #: The smallest frame_max that a client may negotiate, in bytes (S122).
@@ -53,7 +51,6 @@ _V42 = Profile(version="4.2", queues=RULES["4.2"])
 _V313 = evolve(
     _V42,
     version="3.13",
-    quorum_delivery_limit=None,
     deaths=DeathRules(trusts_client=True),
     frame_min_bytes=4096,
     max_message_bytes=128 * _MIB,

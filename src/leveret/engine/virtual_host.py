@@ -493,7 +493,7 @@ class VirtualHost:
         return effective_settings(
             arguments,
             self.policies.definition(queue_type(arguments), name),
-            default_delivery_limit=self.broker.profile.quorum_delivery_limit,
+            default_delivery_limit=self.broker.profile.queues.delivery_limit,
             rules=self.broker.profile.queues,
         )
 
