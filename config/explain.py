@@ -182,12 +182,7 @@ def _together(
     declared = ways.view.exchanges[exchange]
     possible: bool | None = False
     for one, other in pairs[:_MAX_PAIRS]:
-        both = Passage(
-            ways.meet(one.keys, other.keys),
-            (*one.passes, *other.passes),
-            (*one.misses, *other.misses),
-            one.chances | other.chances,
-        )
+        both = ways.both(one, other)
         if both.is_closed():
             continue
         example = ways.example(exchange, both, *queues)

@@ -56,9 +56,11 @@ class _Trail:
     queues: tuple[str, ...] = ()
     #: How many exchanges and queues they came to.
     steps: int = 0
+    #: The exchanges since they were published: none is passed twice (S34).
+    exchanges: tuple[str, ...] = ()
 
-    def further(self) -> _Trail:
-        return evolve(self, steps=self.steps + 1)
+    def into(self, exchange: str) -> _Trail:
+        return evolve(self, steps=self.steps + 1, exchanges=(*self.exchanges, exchange))
 
 
 @define(eq=False)
@@ -67,8 +69,8 @@ class Fates:
 
     ways: Ways
     _told: int = 0
-    # exchanges come to on the way of one publish
-    _seen: set[str] = field(factory=set)
+    # of one publish: exchange -> the messages that were followed on from there
+    _seen: dict[str, list[Passage]] = field(factory=dict)
 
     def of_queue(self, queue: str) -> Fate:
         """Return what becomes of messages in a queue."""
@@ -76,8 +78,10 @@ class Fates:
 
     def from_exchange(self, exchange: str) -> tuple[tuple[Destination, ...], int, Leftover | None]:
         """Return whom an exchange leads to, how many more there are, and what nothing takes."""
-        self._seen = {exchange}
-        return self._onward(exchange, Passage(KeySet.everything()), _Trail(dead=False))
+        self._seen = {exchange: [Passage(KeySet.everything())]}
+        return self._onward(
+            exchange, Passage(KeySet.everything()), _Trail(dead=False, exchanges=(exchange,))
+        )
 
     def _fate(self, queue: str, keys: KeySet, trail: _Trail) -> Fate:
         view = self.ways.view
@@ -112,8 +116,9 @@ class Fates:
             return evolve(fate, cut=True)
         if fate.dead_letter_routing_key is not None:
             keys = KeySet.of([fate.dead_letter_routing_key])
-        seen, self._seen = self._seen, {exchange}
-        after = _Trail(True, fate.leaves_after_ms, (*trail.queues, fate.queue), trail.steps + 1)
+        seen, self._seen = self._seen, {exchange: [Passage(keys)]}
+        queues = (*trail.queues, fate.queue)
+        after = _Trail(True, fate.leaves_after_ms, queues, trail.steps + 1, (exchange,))
         onward, more, leftover = self._onward(exchange, Passage(keys), after)
         self._seen = seen
         return evolve(
@@ -178,7 +183,7 @@ class Fates:
             way.destination,
             "",
             way.bindings,
-            tuple(dict.fromkeys(map(self.ways.label, way.bindings))),
+            self.ways.labels(way.bindings),
             way.as_alternate,
             way.chance,
             passage.keys,
@@ -188,13 +193,16 @@ class Fates:
         if way.destination_type == "queue":
             if not trail.dead:
                 return found
-            fate = self._fate(way.destination, passage.keys, trail.further())
+            fate = self._fate(way.destination, passage.keys, trail)
             return evolve(found, fate=fate)
         found = evolve(found, exchange_type=view.exchanges[way.destination].type)
-        if way.destination in self._seen or trail.steps > MAX_STEPS:
+        followed = self._seen.setdefault(way.destination, [])
+        if way.destination in trail.exchanges or trail.steps > MAX_STEPS:
             return evolve(found, seen=True)
-        self._seen.add(way.destination)
-        onward, more, leftover = self._onward(way.destination, passage, trail.further())
+        if any(_is_part_of(passage, earlier) for earlier in followed):
+            return evolve(found, seen=True)
+        followed.append(passage)
+        onward, more, leftover = self._onward(way.destination, passage, trail.into(way.destination))
         return evolve(found, onward=onward, more=more, leftover=leftover)
 
     def _covered(self, way: Way) -> tuple[tuple[str, str], ...]:
@@ -205,6 +213,17 @@ class Fates:
             (self.ways.label(binding), self.ways.label(cover))
             for binding, cover in covered_bindings(way.bindings, kind)
         )
+
+
+def _is_part_of(passage: Passage, whole: Passage) -> bool:
+    """Say whether it is plain that all messages of one passage are among those of another."""
+    if passage.passes[: len(whole.passes)] != whole.passes:
+        return False
+    if not all(miss in passage.misses for miss in whole.misses):
+        return False
+    return whole.keys.is_everything or (
+        passage.keys == whole.keys and set(whole.keys.taken) <= set(passage.keys.taken)
+    )
 
 
 def _is_at_least_once(settings: QueueSettings) -> bool:

@@ -123,7 +123,7 @@ class Sources:
             type=exchange.type,
             internal=exchange.internal,
             bindings=way.bindings,
-            labels=tuple(dict.fromkeys(map(self.ways.label, way.bindings))),
+            labels=self.ways.labels(way.bindings),
             as_alternate=way.as_alternate,
             chance=way.chance,
             keys=passage.keys,

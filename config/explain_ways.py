@@ -3,7 +3,7 @@
 All bindings from one exchange to one destination are one way; an alternate exchange is another, for
 what no binding takes. A message goes along several ways one after the other when its key is in the
 set of each, and its headers pass a headers binding of each. Chance, and exchange types that a
-plug-in adds, say nothing of either: there a key that gets through is found by asking the exchanges.
+plug-in adds, say nothing of either: there keys are tried on the exchanges themselves.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from attrs import define, evolve, field, frozen
 
 from leveret.config.coverage import topic_pattern
+from leveret.config.routes import exchange_types
 from leveret.errors import PreconditionFailed
 from leveret.routing import Binding, HeadersMatch, KeySet, TakenKeys, headers_example
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from leveret.config.model import BindingDeclaration, DestinationType
     from leveret.config.view import HostView
+    from leveret.exchanges import Exchange
     from leveret.properties import FieldValue
 
 __all__ = ["Chance", "Example", "Passage", "Way", "Ways"]
@@ -37,6 +39,8 @@ _CHANCES: dict[str, Chance] = {
     "x-consistent-hash": "hash",
     "x-random": "random",
 }
+#: Types that need not have a binding to say what it asks for.
+_LABELLED_BY_KEY = {*_CHANCES} - {"headers"}
 #: Pairs of patterns met in one explanation; past it, sets of keys are larger than they should be.
 _MAX_PAIRS = 20_000
 #: Keys tried where only their hash decides.
@@ -45,7 +49,7 @@ _MAX_HASHES = 64
 
 @frozen
 class Example:
-    """A message that gets through: the router was asked."""
+    """A message that gets through."""
 
     exchange: str
     routing_key: str
@@ -78,6 +82,8 @@ class Passage:
     passes: tuple[tuple[HeadersMatch, ...], ...] = ()
     misses: tuple[HeadersMatch, ...] = ()
     chances: frozenset[str] = frozenset()
+    #: Where `keys` holds more than it should: the sets that a key must be in.
+    parts: tuple[KeySet, ...] = ()
 
     def is_closed(self) -> bool:
         """Say whether it is certain that no message is like that."""
@@ -104,6 +110,8 @@ class Ways:
     # exchange -> those whose alternate it is
     _alternate_of: dict[str, list[str]] = field(factory=dict)
     _taken: dict[str, TakenKeys] = field(factory=dict)
+    # exchange type -> an exchange that says what a binding asks for
+    _labelling: dict[str, Exchange] = field(factory=dict)
     # (source, destination type, destination) -> way
     _made: dict[tuple[str, DestinationType, str], Way] = field(factory=dict)
 
@@ -165,12 +173,23 @@ class Ways:
         return _CHANCES.get(self.view.exchanges[exchange].type, "plug-in")
 
     def along(self, passage: Passage, way: Way) -> Passage:
-        """Return what a message must be like to go along a way and then a passage, or before it."""
+        """Return what a message must be like to go along a way, and a passage before or after."""
+        passes = () if way.passes is None else (way.passes,)
+        chances = frozenset((way.chance,) if way.chance else ())
+        return self.both(passage, Passage(way.keys, passes, way.misses, chances))
+
+    def both(self, one: Passage, other: Passage) -> Passage:
+        """Return what a message must be like to go along both."""
+        keys = self.meet(one.keys, other.keys)
+        parts = (*one.parts, *other.parts)
+        if not keys.exact:
+            parts = (*parts, *(part for part in (one.keys, other.keys) if part.exact))
         return Passage(
-            self.meet(passage.keys, way.keys),
-            passage.passes if way.passes is None else (*passage.passes, way.passes),
-            (*passage.misses, *way.misses),
-            passage.chances | ({way.chance} if way.chance else frozenset()),
+            keys,
+            (*one.passes, *other.passes),
+            (*one.misses, *other.misses),
+            one.chances | other.chances,
+            parts,
         )
 
     def meet(self, one: KeySet, other: KeySet) -> KeySet:
@@ -208,16 +227,16 @@ class Ways:
         headers = headers_example(passage.passes, passage.misses).headers
         if key is None or headers is None or ("random" in passage.chances and len(queues) > 1):
             return None
-        for tried in self._tried(key, passage):
-            reached = self.view.routes.reached(exchange, (tried,), headers)
-            if all(queue in reached for queue in queues):
-                return Example(exchange, tried, headers)
+        if not all(key in part for part in passage.parts):
+            return None
+        if not passage.chances:
+            return Example(exchange, key, headers)
+        for tried in (key, *map(str, range(1, _MAX_HASHES))):
+            if tried in passage.keys:
+                reached = self.view.routes.reached(exchange, (tried,), headers)
+                if all(queue in reached for queue in queues):
+                    return Example(exchange, tried, headers)
         return None
-
-    def _tried(self, key: str, passage: Passage) -> Iterator[str]:
-        yield key
-        if passage.chances:
-            yield from (n for n in map(str, range(1, _MAX_HASHES)) if n in passage.keys)
 
     def _way(self, source: str, kind: DestinationType, name: str) -> Way:
         known = self._made.get((source, kind, name))
@@ -240,9 +259,12 @@ class Ways:
             keys = KeySet.of(patterns=[topic_pattern(one.routing_key) for one in bindings])
         return Way(source, kind, name, tuple(bindings), keys, False, passes, (), chance)
 
+    def labels(self, bindings: Iterable[BindingDeclaration]) -> tuple[str, ...]:
+        """Return what bindings ask for, as a route trace shows it, each once."""
+        return tuple(dict.fromkeys(map(self.label, bindings)))
+
     def label(self, binding: BindingDeclaration) -> str:
         """Return what a binding asks for, as a route trace shows it."""
-        exchange = self.view.routes.exchanges[binding.source]
         made = Binding(
             binding.source,
             binding.destination,
@@ -250,7 +272,16 @@ class Ways:
             binding.destination_type,
             binding.arguments,
         )
-        return exchange.label(made) if made in exchange.bindings else repr(binding.routing_key)
+        kind = self.view.exchanges[binding.source].type
+        if kind not in self._labelling:
+            self._labelling[kind] = exchange_types().create(kind, "")
+        exchange = self._labelling[kind]
+        if kind not in _LABELLED_BY_KEY:
+            try:
+                exchange.bind(made)
+            except PreconditionFailed:
+                return repr(binding.routing_key)
+        return exchange.label(made)
 
 
 def _compiled(bindings: Iterable[BindingDeclaration]) -> Iterator[HeadersMatch]:

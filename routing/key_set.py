@@ -34,7 +34,7 @@ _MAX_TRIES: Final = 2_000
 #: Keys and patterns near to which an example is looked for.
 _MOST_NEAR: Final = 20
 #: More patterns than this are not compared with each other.
-_MAX_SIMPLIFIED: Final = 40
+_MAX_SIMPLIFIED: Final = 12
 
 
 @define(eq=False)

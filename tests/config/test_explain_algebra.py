@@ -127,7 +127,7 @@ SOME_KEYS = [
     ".".join(words) for n in range(4) for words in itertools.product(["a", "b", "q1"], repeat=n)
 ]
 SOME_HEADERS: list[dict[str, Any]] = [{}, {"h": 1}, {"h": "1"}, {"i": True}, {"h": 2, "i": True}]
-SLOW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(topologies())
