@@ -2,6 +2,8 @@
 
 from leveret.config.anyfile import load_any
 from leveret.config.diff import Change, Difference
+from leveret.config.explain_errors import AmbiguousNameError, UnknownNameError
+from leveret.config.explain_values import ExchangeExplanation, PairExplanation, QueueExplanation
 from leveret.config.findings import Finding
 from leveret.config.formatting import format_topology
 from leveret.config.loader import check_file, load, loads
@@ -20,18 +22,23 @@ from leveret.config.model import (
 )
 
 __all__ = [
+    "AmbiguousNameError",
     "BindingDeclaration",
     "Change",
     "Difference",
     "ExchangeDeclaration",
+    "ExchangeExplanation",
     "Expectation",
     "Finding",
+    "PairExplanation",
     "Permission",
     "Policy",
     "QueueDeclaration",
+    "QueueExplanation",
     "Request",
     "TopicPermission",
     "Topology",
+    "UnknownNameError",
     "User",
     "VirtualHost",
     "check_file",

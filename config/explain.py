@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+from leveret.config.explain_errors import AmbiguousNameError, UnknownNameError
 from leveret.config.explain_fates import Fates
 from leveret.config.explain_sources import Sources
 from leveret.config.explain_values import (
@@ -16,7 +17,6 @@ from leveret.config.explain_values import (
 from leveret.config.explain_ways import Passage, Ways
 from leveret.config.names import nearest
 from leveret.config.view import HostView
-from leveret.errors import LeveretError
 from leveret.queues.arguments import queue_type
 
 if TYPE_CHECKING:
@@ -24,22 +24,10 @@ if TYPE_CHECKING:
 
     from leveret.config.model import DestinationType, Policy, Topology
 
-__all__ = ["AmbiguousNameError", "UnknownNameError", "explain", "explain_pair"]
+__all__ = ["explain", "explain_pair"]
 
 #: Pairs of ways that are compared to see whether two queues may get the same message.
 _MAX_PAIRS = 400
-
-
-class UnknownNameError(LeveretError, LookupError):
-    """A topology has nothing of that name; `remedy` says what may have been meant."""
-
-    def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.remedy = remedy
-
-
-class AmbiguousNameError(LeveretError, ValueError):
-    """Both a queue and an exchange have the name."""
 
 
 def explain(
@@ -160,8 +148,11 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = nearest(name, known)
     if close is not None:
         return f"Did you mean {close!r}?"
+    if len(known) == 1:
+        return f"There is {known[0]!r}."
     if 0 < len(known) <= 8:
-        return f"There are {', '.join(map(repr, sorted(known)))}."
+        *others, last = map(repr, sorted(known))
+        return f"There are {', '.join(others)} and {last}."
     return ""
 
 

@@ -72,7 +72,8 @@ def _onward(
         _dead_letter(below, _way(one), one, fate)
     _hidden(below, len(onward), more)
     if leftover is not None:
-        what = leftover_text(leftover, any_taken=bool(onward))
+        named = onward or not leftover.exchange
+        what = leftover_text(leftover) if named else "no binding takes it"
         end = (
             f"waits in queue {fate.queue!r} until a queue takes it"
             if fate.at_least_once
@@ -102,7 +103,7 @@ def _dead_letter(branch: Branch, text: str, one: Destination, fate: Fate) -> Non
 
 def _arrival(branch: Branch, text: str, fate: Fate) -> None:
     """Draw dead letters coming to a queue, and what becomes of them there."""
-    times = times_text(fate.waited_ms or ())
+    times = times_text(fate.waited_ms)
     after = f" after {times}" if times else ""
     if fate.again:
         circle = branch.hang(f"{text} again{after}: a circle")
@@ -138,7 +139,8 @@ def destinations(branch: Branch, onward: Sequence[Destination], more: int) -> No
             work.append((below, one.onward, one.more, one.leftover))
         _hidden(at, len(found), uncounted)
         if leftover is not None:
-            at.hang(f"✘ {leftover_text(leftover, any_taken=bool(found))}: lost")
+            what = leftover_text(leftover) if found else "no binding takes it"
+            at.hang(f"✘ {what}: lost")
 
 
 def _way(one: Destination) -> str:
@@ -163,11 +165,9 @@ def _hidden(branch: Branch, known: int, uncounted: int) -> None:
         branch.hang(f"… and {hidden:,} more")
 
 
-def leftover_text(leftover: Leftover, *, any_taken: bool) -> str:
+def leftover_text(leftover: Leftover) -> str:
     """Say which messages nothing takes."""
     if not leftover.exchange:
         return "with a key that is no queue's name"
     such_as = "" if leftover.example is None else f", such as {leftover.example!r}"
-    if not any_taken:
-        return "what comes here, since nothing is bound to it"
     return f"what no binding takes{such_as}"

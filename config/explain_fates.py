@@ -51,8 +51,8 @@ class _Trail:
 
     #: Whether they died on the way; else they were published to an exchange.
     dead: bool = True
-    #: The time in each queue; None where that is not known.
-    waited_ms: tuple[int, ...] | None = ()
+    #: The time in each queue since the last where nothing expires.
+    waited_ms: tuple[int, ...] = ()
     queues: tuple[str, ...] = ()
     #: How many exchanges and queues they came to.
     steps: int = 0
@@ -118,7 +118,7 @@ class Fates:
             keys = KeySet.of([fate.dead_letter_routing_key])
         seen, self._seen = self._seen, {exchange: [Passage(keys)]}
         queues = (*trail.queues, fate.queue)
-        after = _Trail(True, fate.leaves_after_ms, queues, trail.steps + 1, (exchange,))
+        after = _Trail(True, fate.leaves_after_ms or (), queues, trail.steps + 1, (exchange,))
         onward, more, leftover = self._onward(exchange, Passage(keys), after)
         self._seen = seen
         return evolve(

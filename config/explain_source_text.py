@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leveret.config.explain_values import DeadLetters, Death, Source
+from leveret.config.explain_values import DeadLetters, Death, Example, Source
 from leveret.config.quantities import format_duration, format_size
 from leveret.exchanges.base import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from leveret.config.explain_ways import Example
     from leveret.exchanges.tree import Branch
     from leveret.routing import KeySet
 
@@ -119,18 +118,16 @@ def _dead_letters(dead: DeadLetters) -> str:
     return f"{text}: a circle" if dead.again else text
 
 
-def deaths_text(deaths: Iterable[Death], waited_ms: tuple[int, ...] | None = ()) -> str:
-    """Return what messages die of; times count from when they came to the first queue."""
+def deaths_text(deaths: Iterable[Death], waited_ms: tuple[int, ...] = ()) -> str:
+    """Return what messages die of, `waited_ms` after which they came to the queue."""
     return _or([_death(death, waited_ms) for death in deaths])
 
 
-def _death(death: Death, waited_ms: tuple[int, ...] | None) -> str:
+def _death(death: Death, waited_ms: tuple[int, ...]) -> str:
     if death.after_ms is not None:
         if not death.after_ms:
-            return "expired at once, if no consumer waits"
+            return "expired at once (unless a consumer waits)"
         own = format_duration(death.after_ms)
-        if waited_ms is None:
-            return f"expired {own} later"
         times = times_text((*waited_ms, death.after_ms))
         return f"expired after {own}" if times == own else f"expired {own} later (after {times})"
     if death.deliveries is not None:

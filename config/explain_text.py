@@ -102,7 +102,8 @@ def exchange_text(explained: ExchangeExplanation) -> str:
         heading = Branch(f"exchange {explained.exchange!r} ({', '.join(words)}){where}")
         destinations(gets, explained.onward, explained.more)
         if explained.leftover is not None:
-            what = leftover_text(explained.leftover, any_taken=bool(explained.onward))
+            nobody = "every message, since nothing is bound to it"
+            what = leftover_text(explained.leftover) if explained.onward else nobody
             end = "returned if published as mandatory, dropped otherwise"
             gets.hang(f"✘ {what}: {'lost' if explained.internal else end}")
     leads = Branch("what leads to it")

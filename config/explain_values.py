@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from attrs import frozen
 
-from leveret.config.explain_ways import Chance, Example
-from leveret.config.model import BindingDeclaration, DestinationType
-from leveret.routing import KeySet
+if TYPE_CHECKING:
+    from leveret.config.model import BindingDeclaration, DestinationType
+    from leveret.properties import FieldValue
+    from leveret.routing import KeySet
 
 __all__ = [
+    "Chance",
     "DeadLetters",
     "Death",
     "Destination",
+    "Example",
     "ExchangeExplanation",
     "Fate",
     "Leftover",
@@ -26,6 +29,9 @@ __all__ = [
 
 #: Why a message dies, in RabbitMQ's words (S101).
 Reason: TypeAlias = Literal["expired", "rejected", "maxlen", "delivery_limit"]
+
+#: What chooses among the bindings of an exchange, if neither key nor headers do.
+Chance: TypeAlias = Literal["", "hash", "random", "plug-in"]
 
 
 class _Json:
@@ -42,6 +48,19 @@ class _Json:
         import json
 
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, default=str)
+
+
+@frozen
+class Example:
+    """A message that gets through."""
+
+    exchange: str
+    routing_key: str
+    headers: dict[str, FieldValue]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a publisher would say."""
+        return {"routing_key": self.routing_key, "headers": self.headers}
 
 
 @frozen
@@ -213,8 +232,9 @@ class Fate:
     """What becomes of messages in a queue: who is not consumed dies, and goes on or is lost."""
 
     queue: str
-    #: How long it takes from the first queue to here, queue by queue; None if that is not known.
-    waited_ms: tuple[int, ...] | None
+    #: The times in the queues on the way here, one after the other, since the messages left the
+    #: last one where nothing expires.
+    waited_ms: tuple[int, ...]
     deaths: tuple[Death, ...]
     #: None discards what dies.
     dead_letter_exchange: str | None = None
@@ -240,9 +260,9 @@ class Fate:
 
     @property
     def leaves_after_ms(self) -> tuple[int, ...] | None:
-        """The times in each queue until a message expires in this one; None if it never does."""
+        """`waited_ms`, and the time until a message expires here; None if it never does."""
         for death in self.deaths:
-            if death.after_ms is not None and self.waited_ms is not None:
+            if death.after_ms is not None:
                 return (*self.waited_ms, death.after_ms)
         return None
 
@@ -250,7 +270,7 @@ class Fate:
         """Return it with all that follows."""
         found: dict[str, Any] = {
             "queue": self.queue,
-            "arrives_after_ms": None if self.waited_ms is None else sum(self.waited_ms),
+            "waited_ms": list(self.waited_ms),
         }
         if self.again:
             return found | {"again": True, "dropped_unless_rejected": self.ends}
@@ -430,6 +450,4 @@ def _keys_dict(keys: KeySet) -> dict[str, Any]:
 
 
 def _example_dict(example: Example | None) -> dict[str, Any] | None:
-    if example is None:
-        return None
-    return {"routing_key": example.routing_key, "headers": example.headers}
+    return None if example is None else example.to_dict()

@@ -9,11 +9,12 @@ plug-in adds, say nothing of either: there keys are tried on the exchanges thems
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
 from leveret.config.coverage import topic_pattern
+from leveret.config.explain_values import Chance, Example
 from leveret.config.routes import exchange_types
 from leveret.errors import PreconditionFailed
 from leveret.routing import Binding, HeadersMatch, KeySet, TakenKeys, headers_example
@@ -24,12 +25,8 @@ if TYPE_CHECKING:
     from leveret.config.model import BindingDeclaration, DestinationType
     from leveret.config.view import HostView
     from leveret.exchanges import Exchange
-    from leveret.properties import FieldValue
 
-__all__ = ["Chance", "Example", "Passage", "Way", "Ways"]
-
-#: What chooses among the bindings of an exchange, if neither key nor headers do.
-Chance: TypeAlias = Literal["", "hash", "random", "plug-in"]
+__all__ = ["Passage", "Way", "Ways"]
 
 _CHANCES: dict[str, Chance] = {
     "direct": "",
@@ -45,15 +42,6 @@ _LABELLED_BY_KEY = {*_CHANCES} - {"headers"}
 _MAX_PAIRS = 20_000
 #: Keys tried where only their hash decides.
 _MAX_HASHES = 64
-
-
-@frozen
-class Example:
-    """A message that gets through."""
-
-    exchange: str
-    routing_key: str
-    headers: dict[str, FieldValue]
 
 
 @frozen

@@ -162,14 +162,16 @@ class KeySet:
 
     def _search(self) -> tuple[str | None, bool]:
         """Return a key, and if there is none, whether all have been tried that could be one."""
+        if not self.taken:
+            for pattern in self.patterns:
+                if (key := pattern.common_example(pattern)) is not None:
+                    return key, True
         for key in self.keys:
             if self._is_free(key):
                 return key, True
         tries = 0
         whole = True
         for pattern in self.patterns:
-            if not self.taken:
-                return pattern.example(), True
             for key in self._near():
                 if pattern.matches(key) and self._is_free(key):
                     return key, True

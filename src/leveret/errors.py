@@ -12,7 +12,8 @@ LeveretError
 │       └── NotAllowed 530 · NotImplementedByBroker 540 · InternalError 541
 ├── ChannelWrongStateError         the channel is closed already
 ├── ConnectionWrongStateError      the connection is closed already
-└── TopologyError                  faults in a topology file, each with its place
+├── TopologyError                  faults in a topology file, each with its place
+└── UnknownNameError, AmbiguousNameError   of leveret.config: what a topology is asked about
 ```
 """
 

@@ -90,7 +90,7 @@ def _object(
     *,
     as_json: bool,
 ) -> None:
-    from leveret.config.explain import AmbiguousNameError, UnknownNameError
+    from leveret.config import AmbiguousNameError, UnknownNameError
 
     name, kind, other = asked
     try:
