@@ -15,8 +15,8 @@ from attrs import define, evolve, field, frozen
 
 from leveret.config.coverage import topic_pattern
 from leveret.config.explain_values import Chance, Example
-from leveret.config.routes import exchange_types
 from leveret.errors import PreconditionFailed
+from leveret.exchanges import ExchangeTypes
 from leveret.routing import Binding, HeadersMatch, KeySet, TakenKeys, headers_example
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class Ways:
         )
         kind = self.view.exchanges[binding.source].type
         if kind not in self._labelling:
-            self._labelling[kind] = exchange_types().create(kind, "")
+            self._labelling[kind] = ExchangeTypes.installed().create(kind, "")
         exchange = self._labelling[kind]
         if kind not in _LABELLED_BY_KEY:
             try:

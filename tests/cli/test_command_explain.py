@@ -139,3 +139,142 @@ def test_a_topology_with_faults_is_status_1_and_prints_nothing_else(invoke: Invo
     result = invoke("explain", "bad.yaml", "orders", "a", "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("bad.yaml:1:14: error: ")
+
+
+# --- a queue, an exchange, two queues
+
+
+def test_a_queue_is_explained_by_its_name(invoke: Invoke) -> None:
+    result = invoke("explain", "shop.yaml", "billing")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == (
+        "queue 'billing' (classic)\n"
+        "\n"
+        "what reaches it\n"
+        "├─ ✔ exchange 'orders' (topic) by 'order.created.#' or 'order.*.paid',"
+        " such as 'order.created'\n"
+        "└─ ✔ the default exchange, key 'billing'\n"
+        "\n"
+        "what becomes of it\n"
+        "├─ ✔ consumed and acknowledged\n"
+        "├─ ✘ rejected: discarded, since there is no dead_letter\n"
+        "└─ … else it stays until consumed: it has no ttl and no limit\n"
+    )
+
+
+def test_an_exchange_is_explained_with_a_key_that_no_binding_takes(invoke: Invoke) -> None:
+    result = invoke("explain", "shop.yaml", "work")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "exchange 'work' (direct)\n"
+        "\n"
+        "who gets what\n"
+        "└─ ✘ every message, since nothing is bound to it:"
+        " returned if published as mandatory, dropped otherwise\n"
+    )
+    orders = invoke("explain", "shop.yaml", "orders").stdout
+    assert "└─ ↪ what no binding takes, such as 'order.x', ─▶ alternate exchange" in orders
+
+
+def test_two_queues_are_compared(invoke: Invoke) -> None:
+    result = invoke("explain", "shop.yaml", "billing", "--with", "shipping")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "queues 'billing' and 'shipping'\n"
+        "└─ ✔ exchange 'orders' (topic): both get 'order.created.packed'\n"
+        "✔ one message can reach both\n"
+    )
+
+
+def test_a_name_that_two_have_needs_an_option(invoke: Invoke) -> None:
+    result = invoke("explain", "shop.yaml", "unrouted")
+    assert result.exit_code == 2
+    assert "both a queue and an exchange are called 'unrouted'" in result.stderr
+    assert "say --queue or --exchange" in result.stderr
+    queue = invoke("explain", "shop.yaml", "unrouted", "--queue").stdout
+    exchange = invoke("explain", "shop.yaml", "unrouted", "--exchange").stdout
+    assert (queue[:5], exchange[:8]) == ("queue", "exchange")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["billing"], "queue"),
+        (["orders"], "exchange"),
+        (["billing", "--with", "shipping"], "pair"),
+    ],
+)
+def test_explanations_are_json_too(invoke: Invoke, arguments: list[str], kind: str) -> None:
+    found = json.loads(invoke("explain", "shop.yaml", *arguments, "--json").stdout)
+    assert found["kind"] == kind
+    assert found["virtual_host"] == "/"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["biling"],
+            "error: no queue or exchange 'biling' in virtual host '/'\n  Did you mean 'billing'?\n",
+        ),
+        (
+            ["orders", "--queue"],
+            "error: no queue 'orders' in virtual host '/'\n  An exchange is called 'orders'.\n",
+        ),
+        (
+            ["billing", "--with", "orders"],
+            "error: no queue 'orders' in virtual host '/'\n  An exchange is called 'orders'.\n",
+        ),
+        (["billing", "--vhost", "x"], "error: no virtual host 'x'\n  There is '/'.\n"),
+        (["orders", "a", "--vhost", "x"], "error: no virtual host 'x'\n  Known here: /.\n"),
+    ],
+)
+def test_an_unknown_name_is_status_1(invoke: Invoke, arguments: list[str], message: str) -> None:
+    result = invoke("explain", "shop.yaml", *arguments)
+    assert (result.exit_code, result.stderr, result.stdout) == (1, message, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["billing", "--header", "a=1"], "give its KEY too"),
+        (["orders", "a", "--with", "billing"], "name one before it, without KEY"),
+        (["billing", "billing", "--queue"], 'goes to the exchange ""'),
+    ],
+)
+def test_options_that_contradict_each_other_are_status_2(
+    invoke: Invoke, arguments: list[str], complaint: str
+) -> None:
+    result = invoke("explain", "shop.yaml", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_another_virtual_host_is_named(invoke: Invoke) -> None:
+    with open("hosts.yaml", "w") as file:
+        file.write(
+            "virtual_hosts: {eu: {exchanges: {x: topic}, queues: [q], bindings: ['x[a] -> q']}}"
+        )
+    assert invoke("explain", "hosts.yaml", "q", "--vhost", "eu").stdout.startswith(
+        "queue 'q' (classic) in virtual host 'eu'\n"
+    )
+    route = invoke("explain", "hosts.yaml", "x", "a", "--vhost", "eu").stdout
+    assert route.splitlines()[-1] == "✔ reaches 'q'"
+    elsewhere = invoke("explain", "hosts.yaml", "q")
+    assert elsewhere.stderr.endswith("  Virtual host 'eu' has it.\n")
+
+
+def test_definitions_are_explained_as_well(invoke: Invoke) -> None:
+    definitions = {
+        "queues": [{"name": "q", "vhost": "/", "durable": True, "auto_delete": False}],
+        "bindings": [
+            {"source": "amq.topic", "vhost": "/", "destination": "q", "destination_type": "queue"}
+            | {"routing_key": "a.#", "arguments": {}}
+        ],
+        "vhosts": [{"name": "/"}],
+    }
+    with open("definitions.json", "w") as file:
+        json.dump(definitions, file)
+    assert "'amq.topic' (topic) by 'a.#'" in invoke("explain", "definitions.json", "q").stdout
+    route = invoke("explain", "definitions.json", "amq.topic", "a.b")
+    assert route.stdout.splitlines()[-1] == "✔ reaches 'q'"
