@@ -6,7 +6,7 @@ from leveret.config.explain_errors import AmbiguousNameError, UnknownNameError
 from leveret.config.explain_values import ExchangeExplanation, PairExplanation, QueueExplanation
 from leveret.config.findings import Finding
 from leveret.config.formatting import format_topology
-from leveret.config.loader import check_file, load, loads
+from leveret.config.loader import check_file, load, loads, schema
 from leveret.config.model import (
     BindingDeclaration,
     ExchangeDeclaration,
@@ -46,4 +46,5 @@ __all__ = [
     "load",
     "load_any",
     "loads",
+    "schema",
 ]

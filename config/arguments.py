@@ -22,6 +22,7 @@ __all__ = [
     "EXCHANGE_ARGUMENTS",
     "FRIENDLY",
     "QUEUE_ARGUMENTS",
+    "RAW_ARGUMENTS",
     "argument_node",
     "exchange_arguments",
     "policy_definition",
@@ -73,6 +74,11 @@ _WANTED = {
     "x-dead-letter-routing-key": _TEXT,
     "x-dead-letter-strategy": _TEXT,
     "alternate-exchange": _TEXT,
+}
+
+#: Argument -> the type that RabbitMQ wants in it.
+RAW_ARGUMENTS = {
+    name: {_INTEGER: int, _TEXT: str, _FLAG: bool}[wanted] for name, wanted in _WANTED.items()
 }
 
 #: Policy key -> what RabbitMQ wants in it.
@@ -130,13 +136,15 @@ def policy_definition(entry: PolicyEntry) -> dict[str, FieldValue]:
     A key that RabbitMQ would not know is reported, and so is a value of the wrong type.
     """
     node = entry.nodes.get("definition")
-    if not isinstance(node, MapNode):
+    if node is None or entry.definition is None:
         return {}
-    if not node.pairs:
+    if not entry.definition:
         node.fault(
             "the definition is empty, and RabbitMQ refuses such a policy",
             "Write what it sets: {max-length: 1000}.",
         )
+    if not isinstance(node, MapNode):
+        return {}
     for key, _ in node.pairs:
         if key.text in _WANTED_BY_POLICY or key.text.startswith(IGNORED_POLICY_KEYS):
             continue
@@ -145,7 +153,7 @@ def policy_definition(entry: PolicyEntry) -> dict[str, FieldValue]:
         close = raw if raw in known else nearest(raw, known)
         remedy = f"Did you mean '{close}'?" if close else f"The keys are {', '.join(known)}."
         key.fault(f"a policy cannot set {quoted(key.text)}", remedy)
-    definition = _typed(node, entry.definition or {}, _WANTED_BY_POLICY)
+    definition = _typed(node, entry.definition, _WANTED_BY_POLICY)
     for key, value in node.pairs:
         wanted = POLICY_KEYS.get(key.text)
         if wanted and key.text in definition and not wanted.accepts(definition[key.text]):

@@ -16,6 +16,7 @@ from leveret.config.merge import Merger
 from leveret.config.model import (
     COMPATIBILITIES,
     DEFAULT_COMPATIBILITY,
+    VERSION,
     Expectation,
     Permission,
     Policy,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["assemble"]
 
-_VERSION = 1
-
 
 def assemble(file: str, entries: Sequence[TopologyEntry], sources: Sequence[Source]) -> Topology:
     """Return what the entries of a topology's files declare; what cannot be is reported.
@@ -67,7 +66,7 @@ def assemble(file: str, entries: Sequence[TopologyEntry], sources: Sequence[Sour
     }
     return Topology(
         file,
-        version=_VERSION,
+        version=VERSION,
         compatibility=whole.compatibility,
         virtual_hosts={name: builder.host for name, builder in builders.items()},
         users=_users(entries, builders),
@@ -135,10 +134,10 @@ class _Whole:
 
 
 def _check_version(entry: TopologyEntry) -> None:
-    if entry.version not in (None, _VERSION):
+    if entry.version not in (None, VERSION):
         entry.nodes["version"].fault(
             f"version {entry.version} of the format is unknown",
-            f"Write 'version: {_VERSION}', or use a later leveret.",
+            f"Write 'version: {VERSION}', or use a later leveret.",
         )
 
 

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from lark import Lark, Token, UnexpectedInput
 
-__all__ = ["BindingText", "BindingTextError", "Word", "format_binding", "parse_binding"]
+__all__ = [
+    "BINDING_PATTERN",
+    "MAX_TEXT",
+    "BindingText",
+    "BindingTextError",
+    "Word",
+    "format_binding",
+    "parse_binding",
+]
 
 _FORM = "Write a binding as source[key, key] -> destination."
 _QUOTING = "A key that holds a space, ',', ']' or a quote stands in double quotes."
@@ -33,10 +41,23 @@ _COMMON = re.compile(
         (?:(?P<kind>queue|exchange)[ \t]+)?(?P<destination>(?:(?!->)[^\s\[\]",])+)[ \t]*""",
     re.VERBOSE,
 )
-_KEY = re.compile(r'"(?:[^"\\]|\\[\s\S])*"|[^\s,\]"\']+')
-_PLAIN_NAME = re.compile(r"(?:(?!->)[^\s\[\]\",])+")
-_PLAIN_KEY = re.compile(r"[^\s,\]\"']+")
+_QUOTED = r'"(?:[^"\\]|\\[\s\S])*"'
+_PLAIN_NAME = re.compile(r"""(?:(?!->)[^\s\[\]",])+""")
+_PLAIN_KEY = re.compile(r"""[^\s,\]"']+""")
+_KEY = re.compile(f"{_QUOTED}|{_PLAIN_KEY.pattern}")
 _ESCAPE = re.compile(r"\\([\s\S])")
+
+
+def _pattern() -> str:
+    space, key = "[ \\t\\r\\n]", f"(?:{_KEY.pattern})"
+    name = f"(?:{_QUOTED}|{_PLAIN_NAME.pattern})"
+    keys = rf"\[{space}*{key}(?:{space}*,{space}*{key})*{space}*\]"
+    kind = f"(?:(?:queue|exchange){space}+)?"
+    return f"^{space}*{name}{space}*(?:{keys})?{space}*->{space}*{kind}{name}{space}*$"
+
+
+#: All bindings, for who has regular expressions and no grammar: editors.
+BINDING_PATTERN = _pattern()
 
 
 class Word(NamedTuple):

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from leveret.config.nodes import ScalarNode
     from leveret.config.source import Source
 
-__all__ = ["Environment", "Substituted"]
+__all__ = ["VARIABLE", "Environment", "Substituted"]
 
-_VARIABLE = re.compile(r"\$\{([^{}\n\"']*)\}")
+#: A variable as it is written, for any dialect of regular expressions.
+VARIABLE = r"""\$\{([^{}\n"']*)\}"""
+
+_VARIABLE = re.compile(VARIABLE)
 _CONTENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 

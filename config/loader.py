@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leveret.config.reading import MAX_FILE_BYTES, decode, why_unreadable
 from leveret.config.source import Source
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from leveret.config.model import Topology
     from leveret.errors import Fault
 
-__all__ = ["MAX_FILE_BYTES", "attempt", "check_file", "load", "loads"]
+__all__ = ["MAX_FILE_BYTES", "attempt", "check_file", "load", "loads", "schema"]
 
 _UNREADABLE = {
     "does not exist": "Check the path, and the directory you are in.",
@@ -87,6 +87,16 @@ def check_file(
     checked = lint(topology, profile, notes=notes, is_whole=not found, on_progress=tell(0.7, 0.3))
     found += [one for one in checked if (one.position, one.message) not in known]
     return topology, sorted(found, key=lambda one: (one.position, one.code))
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 7) of topology files, made of JSON's own types, for editors.
+
+    Exchange types are those of this installation, plug-ins included.
+    """
+    from leveret.config.json_schema import topology_schema
+
+    return topology_schema()
 
 
 def attempt(

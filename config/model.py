@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMPATIBILITIES",
     "DEFAULT_COMPATIBILITY",
+    "VERSION",
     "BindingDeclaration",
     "DefinitionsRest",
     "DestinationType",
@@ -46,6 +47,9 @@ DestinationType = Literal["queue", "exchange"]
 #: The versions of RabbitMQ that can be emulated; semantics.md tables how they differ.
 COMPATIBILITIES = ("3.10", "3.13", "4.2", "4.3")
 DEFAULT_COMPATIBILITY = "4.2"
+
+#: The version of the format.
+VERSION = 1
 
 
 @frozen

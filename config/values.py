@@ -35,13 +35,13 @@ from leveret.config.resolve import (
 )
 from leveret.config.source import quoted
 
-__all__ = ["LEAVES", "Hook", "Unfit", "check_name", "choice_hook", "read_name"]
+__all__ = ["LEAVES", "MAX_PATTERN", "Hook", "Unfit", "check_name", "choice_hook", "read_name"]
 
 #: Node, annotation -> the value; raises `Unfit`.
 Hook = Callable[[Node, Any], Any]
 
 #: Compiling costs by the length; a pattern that lists names may still hold a few dozen.
-_MAX_PATTERN = 4000
+MAX_PATTERN = 4000
 
 _COMMENT = re.compile(r"\s*(#\S*)")
 
@@ -164,9 +164,9 @@ def _read_size(node: Node, _: object) -> int:
 
 def _read_regex(node: Node, _: object) -> str:
     pattern = _text(node, "a regular expression")
-    if len(pattern) > _MAX_PATTERN:
+    if len(pattern) > MAX_PATTERN:
         raise Unfit(
-            f"is {len(pattern)} characters long; {_MAX_PATTERN} are allowed",
+            f"is {len(pattern)} characters long; {MAX_PATTERN} are allowed",
             "Split it into several policies or permissions.",
         )
     try:

@@ -31,6 +31,8 @@ class PolicyKey:
     #: `int` or `str`.
     kind: type
     accepts: _Accepts
+    #: The values that it takes; () where there is no list of them.
+    allowed: tuple[str, ...] = ()
 
 
 def _limit(called: str, least: int = 0) -> PolicyKey:
@@ -44,7 +46,7 @@ def _text(called: str, *allowed: str) -> PolicyKey:
     def accepts(value: FieldValue) -> bool:
         return isinstance(value, str) and (not allowed or value in allowed)
 
-    return PolicyKey(called, str, accepts)
+    return PolicyKey(called, str, accepts, allowed)
 
 
 #: Policy key -> what it takes.

@@ -10,6 +10,7 @@ import pytest
 
 from leveret.config import entries, loads
 from leveret.config.findings import RULES
+from leveret.config.key_help import key_help
 
 PAGE = (Path(__file__).parents[2] / "docs" / "topology.md").read_text(encoding="utf-8")
 
@@ -45,6 +46,14 @@ def test_every_key_is_documented_and_no_other(name: str) -> None:
     first_cells = [row.split("|")[1] for row in table(name).splitlines()]
     documented = {key for cell in first_cells for key in re.findall(r"`(\w+)`", cell)}
     assert documented == keys_of(TABLES[name])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_editors_show_the_words_of_the_page(name: str) -> None:
+    rows = [row.strip("| ").split(" | ", 1) for row in table(name).splitlines()]
+    for keys, meaning in rows:
+        for key in re.findall(r"`(\w+)`", keys):
+            assert key_help(TABLES[name], key) == meaning
 
 
 @pytest.mark.parametrize("name", INNER)

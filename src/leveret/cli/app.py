@@ -20,6 +20,7 @@ from leveret.cli.get import get
 from leveret.cli.import_ import import_
 from leveret.cli.publish import publish
 from leveret.cli.run import run
+from leveret.cli.schema import schema
 from leveret.cli.serve import serve
 from leveret.cli.top import top
 
@@ -53,5 +54,6 @@ main.add_command(get)
 main.add_command(import_)
 main.add_command(publish)
 main.add_command(run)
+main.add_command(schema)
 main.add_command(serve)
 main.add_command(top)

@@ -1,0 +1,162 @@
+"""What each key of a topology file means, in the words of docs/topology.md; a test compares them.
+
+Editors show these lines beside a key, by way of `leveret schema`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leveret.config import entries
+
+if TYPE_CHECKING:
+    from leveret.config.entries import Entry
+
+__all__ = ["key_help"]
+
+#: Entry -> key -> its meaning. A key that an entry inherits stands with the entry it comes from.
+_HELP: dict[type[Entry], dict[str, str]] = {
+    entries.TopologyEntry: {
+        "version": "of the format: 1",
+        "compatibility": "the RabbitMQ version to emulate and to check for:"
+        ' "3.10", "3.13", "4.2" (if left out) or "4.3"',
+        "include": "other files, relative to this one, whose sections are added to it",
+        "virtual_hosts": "by name, the same sections once more, save for `users`;"
+        " those at the top are of `/`",
+        "users": "who may connect, by name",
+        "definitions": "what RabbitMQ's definitions hold beside all this;"
+        " written by `leveret import`",
+    },
+    entries.HostEntry: {
+        "defaults": "`exchange` and `queue`: keys that hold for all of them"
+        " unless they say otherwise",
+        "exchanges": "exchanges by name; `orders: topic` is short for `orders: {type: topic}`",
+        "queues": "queues by name",
+        "bindings": "a list, each `source[key, key…] -> destination` or a map",
+        "policies": "policies by name",
+        "operator_policies": "the operator's policies by name; they cap what policies set",
+        "requests": "names that a client can call",
+        "expect": "routes that must hold",
+        "lint": "`ignore`: codes of warnings that are not given for the file,"
+        " or for a virtual host",
+    },
+    entries.DefaultsEntry: {
+        "exchange": "what exchanges are unless they say otherwise",
+        "queue": "what queues are unless they say otherwise",
+    },
+    entries.ExchangeDefaults: {
+        "type": "`direct`, `fanout`, `topic`, `headers`, `x-consistent-hash`, `x-random`,"
+        " or one that a plug-in adds",
+        "durable": "whether it outlives a restart of the broker; true if left out",
+        "auto_delete": "whether it goes when its last binding does",
+        "internal": "whether only bindings lead to it: nobody may publish to it",
+        "alternate": "the exchange that gets what no binding takes (`alternate-exchange`)",
+        "arguments": "any others, by their own names",
+        "lint": "`ignore`: codes of warnings that are not given for it, nor for bindings from it",
+    },
+    entries.QueueEntry: {
+        "type": "`classic` (if left out) or `quorum` (`x-queue-type`)",
+        "durable": "whether it outlives a restart of the broker; true if left out",
+        "exclusive": "whether it belongs to one connection, and ends with it",
+        "auto_delete": "whether it goes when its last consumer does",
+        "ttl": "how long messages live (`x-message-ttl`)",
+        "expires": "how long the queue lives unused (`x-expires`)",
+        "max_length": "how many messages it holds (`x-max-length`)",
+        "max_bytes": "how many bytes of messages it holds (`x-max-length-bytes`)",
+        "overflow": "what a full queue does: `drop-head`, `reject-publish`,"
+        " `reject-publish-dlx` (`x-overflow`)",
+        "max_priority": "the highest priority it tells apart (`x-max-priority`)",
+        "dead_letter": "where messages go that die: {`exchange`, `routing_key`, `strategy`};"
+        " or `true`, or `false` against a default",
+        "delivery_limit": "how often a quorum queue delivers a message again (`x-delivery-limit`)",
+        "single_active_consumer": "whether one consumer at a time gets messages"
+        " (`x-single-active-consumer`)",
+        "consumer_timeout": "how long a consumer may keep a message without an acknowledgement"
+        " (`x-consumer-timeout`)",
+        "arguments": "any others, by their own names",
+        "lint": "`ignore`: codes of warnings that are not given for it",
+    },
+    entries.DeadLetterEntry: {
+        "exchange": "the exchange that gets them (`x-dead-letter-exchange`)",
+        "routing_key": "their key from then on; their own if left out"
+        " (`x-dead-letter-routing-key`)",
+        "strategy": "`at-most-once` (if left out) or `at-least-once`, of quorum queues"
+        " (`x-dead-letter-strategy`)",
+    },
+    entries.BindingEntry: {
+        "source": "the exchange that messages come from",
+        "destination": "the queue or exchange that they go to",
+        "destination_type": "`queue` (if left out) or `exchange`",
+        "routing_key": "one key",
+        "match": "of a headers exchange: the headers wanted, and `x-match`",
+        "arguments": "any others",
+        "lint": "`ignore`: codes of warnings that are not given for it",
+    },
+    entries.PolicyEntry: {
+        "pattern": "a regular expression, looked for in names",
+        "apply_to": "`queues`, `exchanges`, `all` (if left out), `classic_queues`,"
+        " `quorum_queues`, `streams`",
+        "priority": "of the policies that match, the one of the highest priority applies",
+        "definition": "RabbitMQ's own keys, such as `max-length`, with bare numbers",
+        "lint": "`ignore`: codes of warnings that are not given for it",
+    },
+    entries.RequestEntry: {
+        "exchange": "where a request is published; without an exchange, the key is a queue",
+        "routing_key": "where a request is published; without an exchange, the key is a queue",
+        "timeout": "how long the caller waits",
+    },
+    entries.UserEntry: {
+        "password": "in clear, best from the environment: `${PASSWORD}`",
+        "password_hash": "instead, as RabbitMQ's definitions have it",
+        "hashing_algorithm": "of the hash, as RabbitMQ's definitions have it",
+        "tags": "a list, such as `administrator`, `monitoring`, `policymaker`, `management`",
+        "permissions": "virtual host → {`configure`, `write`, `read`}: regular expressions",
+        "topic_permissions": "virtual host → exchange → {`write`, `read`}",
+        "lint": "`ignore`: codes of warnings that are not given for it",
+    },
+    entries.PermissionEntry: {
+        "configure": "a regular expression: names that the user may declare and delete",
+        "write": "a regular expression: names that the user may publish to or bind to",
+        "read": "a regular expression: names that the user may consume from or bind from",
+    },
+    entries.TopicPermissionEntry: {
+        "write": "a regular expression: routing keys that the user may publish with",
+        "read": "a regular expression: binding keys that the user may bind with",
+    },
+    entries.ExpectEntry: {
+        "publish": "a message is published: {`exchange`, `routing_key`, `headers`}",
+        "expires": "nobody takes a message out of a queue:"
+        " {`queue`, `after`, `routing_key`, `headers`}",
+        "reaches": "the queues that hold it then",
+    },
+    entries.PublishEntry: {
+        "exchange": 'the exchange it is published to; "" or none is the default exchange',
+        "routing_key": "the key it is published with",
+        "headers": "the headers it is published with",
+    },
+    entries.ExpiresEntry: {
+        "queue": "the queue in which it waits",
+        "after": "how long it waits in all; for good if left out",
+        "routing_key": "the key it came with; the queue's name if left out",
+        "headers": "the headers it came with",
+    },
+    entries.LintEntry: {"ignore": "codes of warnings and notes, such as `L07`"},
+    entries.DefinitionsEntry: {
+        "keep": "objects and settings that are no topology, as definitions have them",
+        "fields": "fields of objects that the topology language has no words for",
+        "omit": "fields that the definitions leave out",
+    },
+}
+
+
+def key_help(entry: type[Entry], key: str) -> str:
+    """Return what a key of an entry means.
+
+    Raises:
+        KeyError: nothing is written here about it.
+
+    """
+    for cls in entry.__mro__:
+        if key in _HELP.get(cls, {}):
+            return _HELP[cls][key]
+    raise KeyError(f"key_help.py says nothing about {entry.__name__}.{key}")
