@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from leveret.fields import encode_table
-from leveret.storage.records import encode_messages
+from leveret.storage.records import encode_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -150,7 +150,7 @@ class StoreJournal:
             self._forget_deleted_queues()
         if self.group % COMPACT_EVERY == 0:
             self._compact()
-        messages = encode_messages(_with_outs(self.current))
+        messages = encode_entries(_with_outs(self.current))
         marks: list[int] = []
         for log in self.marked:
             marks += (log.queue_id, log.noted + 1, log.mark + 1)
