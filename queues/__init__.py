@@ -2,6 +2,7 @@
 
 from leveret.queues.consumers import Consumer
 from leveret.queues.message import AnyMessage, EncodedMessage, Message, QueuedMessage
+from leveret.queues.paged import PagedRun
 from leveret.queues.queue import Queue, QueueHost
 from leveret.queues.queue_base import QueueJournal
 from leveret.queues.run import MessageRun, QueuedRun
@@ -13,6 +14,7 @@ __all__ = [
     "EncodedMessage",
     "Message",
     "MessageRun",
+    "PagedRun",
     "Queue",
     "QueueHost",
     "QueueJournal",

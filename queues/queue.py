@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from leveret.queues.message import QueuedMessage
+from leveret.queues.paged import PagedReady
 from leveret.queues.queue_base import QueueHost
 from leveret.queues.queue_runs import RunQueue
+from leveret.queues.ready import FifoReady, ReturnsFirstReady
 from leveret.queues.ready_runs import FifoRuns
 
 if TYPE_CHECKING:
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from leveret.queues.message import AnyMessage
     from leveret.queues.statistics import QueueStatistics
 
-__all__ = ["Queue", "QueueHost"]
+__all__ = ["MESSAGE_OVERHEAD", "Queue", "QueueHost"]
+
+#: What a message costs beside its body, in bytes: measured, small messages from the wire.
+MESSAGE_OVERHEAD = 300
 
 
 @define(eq=False)
@@ -373,9 +378,12 @@ class Queue(RunQueue):
     def purge(self) -> int:
         """Drop all ready messages, dead-lettering none (S115); return how many there were."""
         count = self.ready_count
+        ready = self.ready
+        if isinstance(ready, PagedReady):
+            ready.forget_runs(settled=self.journal is not None)
         if self.journal is not None:
-            self._note_settled(self.ready)
-        self.ready.clear()
+            self._note_settled(ready)
+        ready.clear()
         self.ready_count = self.ready_bytes = 0
         self._purged += count
         return count
@@ -390,18 +398,48 @@ class Queue(RunQueue):
             consumer.receiver.consumer_cancelled(consumer)
         return count
 
-    def restore(self, entries: Iterable[QueuedMessage]) -> None:
-        """Take in the messages that a journal kept, in the order of their positions."""
-        for entry in entries:
-            entry.stored = True
+    def restore(self, entry: QueuedMessage) -> None:
+        """Take in a message that a journal kept; `restored` follows when all are in.
+
+        They come in the order of their positions, but for some older ones in between.
+        """
+        if entry.position < self._next_position:
+            self.ready.put_back(entry)
+        else:
             self.ready.push(entry)
-            self.ready_count += 1
-            self.ready_bytes += entry.message.size
             self._next_position = entry.position + 1
-            if entry.expires_at_ms is not None:
-                self._may_expire = True
+        self.ready_count += 1
+        self.ready_bytes += entry.message.size
+        if entry.expires_at_ms is not None:
+            self._may_expire = True
+
+    def restored(self) -> None:
+        """Apply limits and times to live to what was restored."""
         self._drop_head()
         self._expire()
+
+    def page_out(self, keep: int) -> None:
+        """Let what stands behind the first `keep` messages leave memory, where the journal has it.
+
+        With priorities all stay, and where messages that no journal has came in runs.
+        """
+        if self.journal is None:
+            return
+        ready = self.ready
+        if isinstance(ready, FifoReady | ReturnsFirstReady) and not isinstance(ready, FifoRuns):
+            self.ready = ready = PagedReady(ready)
+        if isinstance(ready, PagedReady):
+            ready.page_out(keep, self.journal)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the messages in memory are worth, each with what it costs beside its body."""
+        count, size = self.ready_count + self.unacked, self.ready_bytes + self.unacked_bytes
+        ready = self.ready
+        if isinstance(ready, PagedReady):
+            count -= ready.paged_count
+            size -= ready.paged_bytes
+        return size + count * MESSAGE_OVERHEAD
 
     # -- looking
 

@@ -16,11 +16,12 @@ from leveret.queues.rules import QueueRules
 from leveret.queues.settings import QueueSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from leveret.properties import FieldTable
     from leveret.queues.consumers import Consumer
     from leveret.queues.message import AnyMessage, QueuedMessage
+    from leveret.queues.paged import PagedRun
     from leveret.queues.queue import Queue
     from leveret.queues.ready import Ready
 
@@ -70,6 +71,10 @@ class QueueJournal(Protocol):
 
     def settled(self, entry: QueuedMessage) -> None:
         """Note that a message is gone: acknowledged, dead or purged."""
+        ...
+
+    def page_out(self, entries: Sequence[QueuedMessage]) -> tuple[list[PagedRun], int]:
+        """Take durable messages out of memory; see `paged.MessagePager`."""
         ...
 
 

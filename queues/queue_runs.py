@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from attrs import define
 
+from leveret.queues.paged import PagedReady
 from leveret.queues.queue_base import QueueBase
 from leveret.queues.ready import FifoReady
 from leveret.queues.ready_runs import FifoRuns
@@ -32,7 +33,8 @@ class RunQueue(QueueBase):
         return (
             self._is_plain
             and not self._may_expire
-            and (self.journal is None or not run.is_persistent)
+            and not (self.journal is not None and run.is_persistent)
+            and not isinstance(self.ready, PagedReady)
         )
 
     def publish_run(self, run: MessageRun) -> None:

@@ -12,6 +12,7 @@ sorted in front of the deque (S80): the plain path never pays for order.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import Factory, define, field
@@ -102,6 +103,13 @@ class FifoReady:
         if self._returned:
             return self._returned.peekitem(0)[1]
         return self._fresh[0] if self._fresh else None
+
+    def cut(self, keep: int) -> list[QueuedMessage]:
+        """Remove and return what was never delivered, but for the first `keep` of it."""
+        rest = list(islice(self._fresh, keep, None))
+        for _ in rest:
+            self._fresh.pop()
+        return rest
 
     def clear(self) -> None:
         """Forget all messages."""
@@ -237,6 +245,13 @@ class ReturnsFirstReady:
         """Return the head, or None."""
         lane = self._returned or self._fresh
         return lane[0] if lane else None
+
+    def cut(self, keep: int) -> list[QueuedMessage]:
+        """Remove and return what was never delivered, but for the first `keep` of it."""
+        rest = list(islice(self._fresh, keep, None))
+        for _ in rest:
+            self._fresh.pop()
+        return rest
 
     def clear(self) -> None:
         """Forget all messages."""

@@ -16,6 +16,7 @@ from leveret.exchanges import ExchangeTypes
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from pathlib import Path
 
     from leveret.clock import Clock
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from leveret.server import ServerLimits
     from leveret.server.background import RunningServer
     from leveret.server.tls import TLS
-    from leveret.storage import Storage
+    from leveret.storage import Recovery, Storage
 
 __all__ = ["Broker"]
 
@@ -84,9 +85,7 @@ class Broker(engine.Broker):
         #: What keeps the broker's directory; None without one.
         self.storage: Storage | None = None
         if data is not None:
-            from leveret.storage import Storage
-
-            self.storage = Storage.open(self, data)
+            self.open_data(data)
 
     @classmethod
     def from_file(
@@ -139,6 +138,28 @@ class Broker(engine.Broker):
         return broker
 
     # -- durability
+
+    def open_data(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        memory_bytes: int | None = None,
+        progress: Callable[[float], object] = lambda share: None,
+    ) -> Recovery:
+        """Bring back what a directory kept, and keep there what is durable from now on.
+
+        The broker is new: it has declared nothing yet. While messages take more than
+        `memory_bytes`, those of long queues leave memory until they are next (None lets all stay).
+        `progress` is told how much of a long recovery is done, from 0 to 1.
+
+        Raises:
+            StorageError: the directory cannot be used, or is damaged.
+
+        """
+        from leveret.storage import Storage
+
+        self.storage = Storage.open(self, directory, memory_bytes, progress)
+        return self.storage.recovery
 
     def flush(self) -> None:
         """Make all that was done so far durable and give its confirms; without `data`, do nothing.

@@ -115,6 +115,7 @@ def serve(context: click.Context, /, file: Path | None, **options: Any) -> None:
     from leveret.cli.serve_setup import Setup
     from leveret.server import Server, ServerLimits
     from leveret.server.logs import configure_logs
+    from leveret.server.memory import MemoryAlarm
     from leveret.server.program import Program, run_program
 
     tls = _tls(options)
@@ -122,7 +123,12 @@ def serve(context: click.Context, /, file: Path | None, **options: Any) -> None:
         connections=options["max_connections"], memory_bytes=_size(options["memory_limit"])
     )
     setup = Setup(
-        file, options["profile"], options["vhosts"], _users(options["users"]), options["data"]
+        file,
+        options["profile"],
+        options["vhosts"],
+        _users(options["users"]),
+        options["data"],
+        MemoryAlarm.of(limits.memory_bytes).high_bytes // 2,
     )
     port = options["port"]
     if port is None:

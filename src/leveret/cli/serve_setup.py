@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from leveret.broker import Broker
+from leveret.cli.waiting import Waiting
+from leveret.config import load
+from leveret.declare import declare
 from leveret.engine.permissions import Permission, User, hash_password
 from leveret.engine.profile import DEFAULT_PROFILE
 from leveret.errors import TopologyError
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leveret.server import Server
-    from leveret.storage import Recovery
 
 __all__ = ["Setup", "WrittenUser"]
 
@@ -63,6 +65,8 @@ class Setup:
     users: Sequence[WrittenUser] = ()
     #: Where what is durable is kept; None keeps nothing.
     data: Path | None = None
+    #: When messages take more, those of long queues leave memory; None lets all stay.
+    memory_bytes: int | None = None
 
     def broker(self) -> Broker:
         """Make the broker.
@@ -73,18 +77,32 @@ class Setup:
             TopologyError: the file has faults, or declares what the broker refuses.
 
         """
-        if self.file is None:
-            broker = Broker(self.profile or DEFAULT_PROFILE.version, data=self.data)
-        else:
-            broker = Broker.from_file(self.file, profile=self.profile, data=self.data)
-        if broker.storage is not None and broker.storage.recovery.objects:
-            _tell_recovery(broker.storage.recovery, self.data)
+        topology = None if self.file is None else load(self.file)
+        file_profile = DEFAULT_PROFILE.version if topology is None else topology.compatibility
+        broker = Broker(self.profile or file_profile)
+        if self.data is not None:
+            self._open_data(broker, self.data)
+        if topology is not None:
+            declare(topology, broker)
         for user in self.users:
             hashed = hash_password(user.password, broker.random)
             broker.users.add(User(user.name, hashed, user.tags))
         self._open_virtual_hosts(broker)
         broker.flush()
         return broker
+
+    def _open_data(self, broker: Broker, data: Path) -> None:
+        with Waiting("recovering") as waiting:
+            recovery = broker.open_data(data, memory_bytes=self.memory_bytes, progress=waiting.tell)
+        if recovery.objects:
+            tell(
+                logging.INFO,
+                "recovered",
+                data=data,
+                objects=recovery.objects,
+                messages=recovery.messages,
+                seconds=round(recovery.seconds, 3),
+            )
 
     def _open_virtual_hosts(self, broker: Broker) -> None:
         for name in self.virtual_hosts:
@@ -108,9 +126,6 @@ class Setup:
             tell(logging.ERROR, "certificates not read", reason=error)
         if self.file is None:
             return
-        from leveret.config import load
-        from leveret.declare import declare
-
         loop = asyncio.get_running_loop()
         try:
             # A large file takes seconds to read: clients need not wait.
@@ -145,14 +160,3 @@ def _tell_faults(error: TopologyError) -> None:
             reason=fault.message,
             remedy=fault.remedy,
         )
-
-
-def _tell_recovery(recovery: Recovery, data: Path | None) -> None:
-    tell(
-        logging.INFO,
-        "recovered",
-        data=data,
-        objects=recovery.objects,
-        messages=recovery.messages,
-        seconds=round(recovery.seconds, 3),
-    )

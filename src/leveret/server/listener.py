@@ -64,7 +64,7 @@ class Server:
         self.anonymous = anonymous
         self.lock = lock or contextlib.nullcontext()
         self.loop: asyncio.AbstractEventLoop
-        self.alarm = self._memory_alarm()
+        self.alarm = MemoryAlarm.of(self.limits.memory_bytes)
         self._shared = lock is not None
         self._thread = 0
         self._clients: dict[ServerConnection, ClientTransport] = {}
@@ -84,10 +84,6 @@ class Server:
         self._ticking: asyncio.TimerHandle | None = None
         self._seconds = 0
         self._all_gone = asyncio.Event()
-
-    def _memory_alarm(self) -> MemoryAlarm:
-        high_bytes = self.limits.memory_bytes
-        return MemoryAlarm() if high_bytes is None else MemoryAlarm(high_bytes, lambda: None)
 
     @property
     def urls(self) -> list[str]:
@@ -326,12 +322,20 @@ class Server:
 
     def _measure(self) -> None:
         self._unmeasured = 0
-        held = held_bytes(self.broker) + sum(connection.unsent for connection in self._clients)
+        held = self._held_bytes()
+        storage = self._commits.storage
+        if storage is not None and held > self.alarm.high_bytes // 2:
+            # Messages leave memory before publishers are stopped for it.
+            storage.relieve(self.alarm.high_bytes // 2)
+            held = self._held_bytes()
         if self.alarm.update(held):
             limit = self.alarm.high_bytes
             self._alarm("memory", self.alarm.ringing, held_bytes=held, limit_bytes=limit)
         if self.alarm.ringing and self._measuring is None:
             self._measuring = self.loop.call_later(MEASURE_RINGING_S, self._measure_again)
+
+    def _held_bytes(self) -> int:
+        return held_bytes(self.broker) + sum(connection.unsent for connection in self._clients)
 
     def _measure_again(self) -> None:
         self._measuring = None

@@ -25,9 +25,6 @@ __all__ = ["MemoryAlarm", "held_bytes", "resident_bytes", "total_bytes"]
 #: RabbitMQ's `vm_memory_high_watermark`: a share of the machine's memory.
 HIGH_WATERMARK = 0.4
 
-#: What a message costs beside its body, in bytes: measured, small messages from the wire.
-MESSAGE_OVERHEAD = 300
-
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _PROCESS = Path("/proc/self/statm")
 
@@ -51,12 +48,8 @@ def resident_bytes() -> int | None:
 
 def held_bytes(broker: Broker) -> int:
     """Return what the messages in all queues are worth. O(queues)."""
-    held = 0
-    for host in broker.virtual_hosts.values():
-        for queue in host.queues.values():
-            messages = queue.ready_count + queue.unacked
-            held += queue.ready_bytes + queue.unacked_bytes + messages * MESSAGE_OVERHEAD
-    return held
+    hosts = broker.virtual_hosts.values()
+    return sum(queue.memory_bytes for host in hosts for queue in host.queues.values())
 
 
 @define(eq=False)
@@ -66,6 +59,11 @@ class MemoryAlarm:
     high_bytes: int = field(factory=lambda: int(total_bytes() * HIGH_WATERMARK))
     resident: Callable[[], int | None] = resident_bytes
     ringing: bool = field(default=False, init=False)
+
+    @classmethod
+    def of(cls, memory_bytes: int | None) -> MemoryAlarm:
+        """Make one that rings at so many bytes whatever the process takes; None: RabbitMQ's."""
+        return cls() if memory_bytes is None else cls(memory_bytes, lambda: None)
 
     def update(self, held: int) -> bool:
         """Take note of the bytes held; say whether the alarm began or ended."""

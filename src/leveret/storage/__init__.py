@@ -1,6 +1,7 @@
 """Durability: a journal behind the engine's port, kept in a directory."""
 
 from leveret.storage.database import StorageError
-from leveret.storage.storage import Recovery, Storage, storage_of
+from leveret.storage.recovery import Recovery
+from leveret.storage.storage import Storage, storage_of
 
 __all__ = ["Recovery", "Storage", "StorageError", "storage_of"]

@@ -22,12 +22,15 @@ SCHEMA_VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE objects (kind TEXT, key TEXT, value BLOB, checksum INTEGER, PRIMARY KEY (kind, key));
-CREATE TABLE groups (number INTEGER PRIMARY KEY, messages BLOB, settled BLOB, returned BLOB,
-    delivered BLOB, checksum INTEGER);
+CREATE TABLE groups (number INTEGER PRIMARY KEY, settled BLOB, returned BLOB, delivered BLOB,
+    fates_checksum INTEGER, checksum INTEGER, messages BLOB);
 """
 
 #: The statements that bring a file of one version to the next: version -> SQL.
 MIGRATIONS: dict[int, str] = {}
+
+
+_MESSAGES = "SELECT number, messages, checksum FROM groups"
 
 
 class StorageError(LeveretError):
@@ -76,6 +79,8 @@ class Database:
                 f"{self.file} was written by a newer leveret (format {version}; this one knows"
                 f" {SCHEMA_VERSION}): use that version, or another directory"
             )
+        # Reads of a group come while another is written, and wait for nothing.
+        self._reading = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
         self._sql.execute("PRAGMA auto_vacuum=INCREMENTAL")
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=FULL")
@@ -87,6 +92,7 @@ class Database:
 
     def close(self) -> None:
         """Close the files and let the directory go."""
+        self._reading.close()
         self._sql.close()
         os.close(self._lock)
 
@@ -119,11 +125,13 @@ class Database:
                     "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
                     (kind, name, value, checksum),
                 )
-        parts = (group.messages, group.settled, group.returned, group.delivered)
-        if any(parts):
+        fates = (group.settled, group.returned, group.delivered)
+        if group.messages or any(fates):
+            # The short columns come first: they are read without going over the messages.
+            checksums = (_checksum(*fates), _checksum(group.messages))
             self._sql.execute(
-                "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?)",
-                (group.number, *parts, _checksum(*parts)),
+                "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (group.number, *fates, *checksums, group.messages),
             )
         self._sql.execute("DELETE FROM groups WHERE number < ?", (group.oldest,))
 
@@ -141,21 +149,48 @@ class Database:
                 raise self._damaged("objects", row)
             yield kind, tuple(json.loads(name)), value
 
-    def groups(self) -> Iterator[Group]:
-        """Yield all groups in order.
+    def fates(self) -> Iterator[Group]:
+        """Yield all groups in order, without their messages.
 
         Raises:
             StorageError: one is damaged.
 
         """
-        for number, *parts, checksum in self._read("SELECT * FROM groups ORDER BY number"):
-            if _checksum(*parts) != checksum:
+        query = "SELECT number, settled, returned, delivered, fates_checksum FROM groups"
+        for number, *fates, checksum in self._read(f"{query} ORDER BY number"):
+            if _checksum(*fates) != checksum:
                 raise self._damaged("groups", number)
-            yield Group(number, parts[0], parts[1], parts[2], parts[3], (), 0)
+            yield Group(number, b"", fates[0], fates[1], fates[2])
 
-    def _read(self, query: str) -> Iterator[tuple]:  # type: ignore[type-arg]
+    def groups(self) -> Iterator[Group]:
+        """Yield all groups in order, with nothing but their messages.
+
+        Raises:
+            StorageError: one is damaged.
+
+        """
+        return map(self._messages, self._read(f"{_MESSAGES} ORDER BY number"))
+
+    def group(self, number: int) -> Group:
+        """Return the messages of a group.
+
+        Raises:
+            StorageError: it is damaged, or not there.
+
+        """
+        for row in self._read(f"{_MESSAGES} WHERE number = ?", (number,)):
+            return self._messages(row)
+        raise self._damaged("groups", number)
+
+    def _messages(self, row: tuple[int, bytes, int]) -> Group:
+        number, messages, checksum = row
+        if _checksum(messages) != checksum:
+            raise self._damaged("groups", number)
+        return Group(number, messages)
+
+    def _read(self, query: str, values: tuple[int, ...] = ()) -> Iterator[tuple]:  # type: ignore[type-arg]
         try:
-            yield from self._sql.execute(query)
+            yield from self._reading.execute(query, values)
         except sqlite3.Error as error:
             raise StorageError(f"cannot read {self.file}: {error}") from error
 

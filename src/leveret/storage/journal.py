@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from leveret.fields import encode_table
+from leveret.storage.paging import runs_of
 from leveret.storage.records import encode_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from leveret.properties import FieldValue
-    from leveret.queues import QueuedMessage
+    from leveret.queues import PagedRun, QueuedMessage
 
 __all__ = ["Group", "QueueLog", "StoreJournal"]
 
@@ -37,14 +38,18 @@ class Group:
     """One group commit: all of it becomes durable, or nothing."""
 
     number: int
-    messages: bytes
-    settled: bytes
-    returned: bytes
-    delivered: bytes
+    #: Entries (`records.encode_entries`).
+    messages: bytes = b""
+    #: Messages of earlier groups that are gone: queue id, first position, the one behind the last.
+    settled: bytes = b""
+    #: Messages of earlier groups that came back: queue id, position, delivery count.
+    returned: bytes = b""
+    #: Messages that were with a consumer: queue id, first position, the one behind the last.
+    delivered: bytes = b""
     #: (kind, key, value as a table, or None where the object is gone)
-    objects: tuple[tuple[str, tuple[str, ...], bytes | None], ...]
+    objects: tuple[tuple[str, tuple[str, ...], bytes | None], ...] = ()
     #: Groups below this number hold nothing any more.
-    oldest: int
+    oldest: int = 0
 
 
 @define(eq=False)
@@ -95,7 +100,13 @@ class QueueLog:
             del journal.current[entry]
         else:
             del journal.live[entry.stored][entry]
-            journal.settled += (self.queue_id, entry.position)
+            position = entry.position
+            journal.settle(self.queue_id, position, position + 1)
+
+    def page_out(self, entries: Sequence[QueuedMessage]) -> tuple[list[PagedRun], int]:
+        """Take durable messages out of memory, from the first on; return how many it took."""
+        runs, taken = runs_of(self, entries)
+        return [*runs], taken
 
 
 @define(eq=False)
@@ -106,14 +117,19 @@ class StoreJournal:
     appended: int = 0
     #: Whether something was appended, or delivered, since the last group.
     has_news: bool = field(default=False, init=False)
+    #: The last group that is on the disk.
+    durable_group: int = field(default=0, init=False)
     #: Called when the first record of a group is appended.
     on_news: Callable[[], object] | None = field(default=None, init=False)
     #: The messages of the group being gathered.
     current: dict[QueuedMessage, None] = field(factory=dict, init=False)
     #: group -> its messages that are alive; oldest first
     live: dict[int, dict[QueuedMessage, None]] = field(factory=dict, init=False)
+    #: group -> how many more are alive, and not in memory; none are 0
+    paged: dict[int, int] = field(factory=dict, init=False)
     #: group -> (bytes, messages) as written
     sizes: dict[int, tuple[int, int]] = field(factory=dict, init=False)
+    #: queue id, first position and the one behind the last, in a row
     settled: list[int] = field(factory=list, init=False)
     returned: list[int] = field(factory=list, init=False)
     marked: list[QueueLog] = field(factory=list, init=False)
@@ -137,6 +153,33 @@ class StoreJournal:
     def queue_journal(self, queue_id: int) -> QueueLog:
         """Return where a durable queue notes its messages."""
         return QueueLog(self, queue_id)
+
+    def read(self, number: int) -> Group:
+        """Return a group as it was written.
+
+        Raises:
+            StorageError: it cannot be read.
+
+        """
+        raise NotImplementedError
+
+    def settle(self, queue_id: int, first: int, behind: int) -> None:
+        """Note that messages of earlier groups are gone, those of these positions."""
+        settled = self.settled
+        # Acknowledged in order, a run of messages takes one record.
+        if settled and settled[-1] == first and settled[-3] == queue_id:
+            settled[-1] = behind
+        else:
+            settled += (queue_id, first, behind)
+
+    def count_paged(self, groups: Mapping[int, int], sign: int) -> None:
+        """Take note that messages of some groups left memory (1), or are back or gone (-1)."""
+        for number, count in groups.items():
+            left = self.paged.get(number, 0) + sign * count
+            if left:
+                self.paged[number] = left
+            else:
+                del self.paged[number]
 
     def begin(self) -> None:
         """Take note that the group being gathered holds something from now on."""
@@ -177,7 +220,7 @@ class StoreJournal:
 
     def _drop_oldest(self) -> int:
         for number in list(self.live):
-            if self.live[number] or number == self.group:
+            if self.live[number] or number in self.paged or number == self.group:
                 return number
             del self.live[number], self.sizes[number]
         return self.group
@@ -191,14 +234,14 @@ class StoreJournal:
     def _compact(self) -> None:
         total = sum(size for size, _ in self.sizes.values())
         alive = sum(
-            size * len(self.live[number]) // max(count, 1)
+            size * (len(self.live[number]) + self.paged.get(number, 0)) // max(count, 1)
             for number, (size, count) in self.sizes.items()
         )
         if total < COMPACT_FROM or alive * 2 > total:
             return
         moved = 0
-        for _number, entries in self.live.items():
-            if moved > COMPACT_STEP:
+        for number, entries in self.live.items():
+            if moved > COMPACT_STEP or number in self.paged:
                 return
             for entry in entries:
                 moved += entry.message.size

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-import gc
 from collections import deque
-from contextlib import contextmanager
 from shutil import disk_usage
-from struct import unpack
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field
 
-from leveret.engine.durable import KINDS, forget_defaults, note_all, restore
-from leveret.fields import decode_table
-from leveret.queues import QueuedMessage
+from leveret.engine.durable import note_all
 from leveret.storage.database import Database
 from leveret.storage.journal import Group, StoreJournal
-from leveret.storage.records import decode_entries
+from leveret.storage.recovery import Recovery, recover
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from leveret.engine.broker import Broker
-    from leveret.queues import Queue
 
-__all__ = ["Recovery", "Storage", "storage_of"]
+__all__ = ["Storage", "storage_of"]
 
-
-@frozen
-class Recovery:
-    """What came back when a directory was opened."""
-
-    objects: int = 0
-    messages: int = 0
-    seconds: float = 0.0
+#: How many messages at the head of a queue stay in memory: what its consumers ask for next.
+KEEP_MESSAGES = 4096
 
 
 @define(eq=False)
@@ -49,35 +37,44 @@ class Storage:
 
     broker: Broker
     database: Database
+    #: When messages take more, those of long queues leave memory; None lets all stay.
+    memory_bytes: int | None = None
     journal: StorageJournal = field(init=False)
     recovery: Recovery = field(factory=Recovery, init=False)
     # Groups that are sealed and not durable yet, in order.
     _sealed: deque[Group] = field(factory=deque, init=False)
     # Held while one of them is written.
     _writing: Lock = field(factory=Lock, init=False)
-    # The last that is durable.
-    _written: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.journal = StorageJournal(storage=self)
 
     @classmethod
-    def open(cls, broker: Broker, directory: str | os.PathLike[str]) -> Storage:
+    def open(
+        cls,
+        broker: Broker,
+        directory: str | os.PathLike[str],
+        memory_bytes: int | None = None,
+        progress: Callable[[float], object] = lambda share: None,
+    ) -> Storage:
         """Bring what a directory kept into a new broker, and keep what is durable from now on.
+
+        `progress` is told how much of a long recovery is done, from 0 to 1.
 
         Raises:
             StorageError: the directory cannot be used, or is damaged.
 
         """
         database = Database(directory)
-        storage = cls(broker, database)
+        storage = cls(broker, database, memory_bytes)
         try:
             if database.is_new:
                 broker.attach(storage.journal)
                 note_all(broker)
             else:
-                with _without_collector():
-                    storage._recover()
+                began = perf_counter()
+                recovery = recover(broker, database, storage.journal, storage.relieve, progress)
+                storage.recovery = evolve(recovery, seconds=perf_counter() - began)
             storage.flush()
         except BaseException:
             broker.journal = None
@@ -107,8 +104,8 @@ class Storage:
                 group = self._sealed[0]
                 self.database.write(group)
                 self._sealed.popleft()
-                self._written = group.number
-            return self._written
+                self.journal.durable_group = group.number
+            return self.journal.durable_group
 
     def free_bytes(self) -> int:
         """Return how much space is left where the directory is."""
@@ -123,6 +120,28 @@ class Storage:
         """
         self.seal()
         self.broker.durable(self.write())
+        self.relieve()
+
+    def relieve(self, memory_bytes: int | None = None) -> None:
+        """Have messages of the longest queues leave memory while all take more than `memory_bytes`.
+
+        Without it the storage's own limit counts. O(queues), and the messages that leave.
+
+        Raises:
+            StorageError: see `PagedRun.read`.
+
+        """
+        limit = self.memory_bytes if memory_bytes is None else memory_bytes
+        if limit is None:
+            return
+        queues = [q for host in self.broker.virtual_hosts.values() for q in host.queues.values()]
+        held = {queue: queue.memory_bytes for queue in queues}
+        total = sum(held.values())
+        for queue in sorted(queues, key=lambda queue: -held[queue]):
+            if total <= limit:
+                return
+            queue.page_out(KEEP_MESSAGES)
+            total += queue.memory_bytes - held[queue]
 
     def close(self) -> None:
         """Make all durable and let the directory go.
@@ -136,112 +155,6 @@ class Storage:
         finally:
             self.database.close()
 
-    # -- recovery
-
-    def _recover(self) -> None:
-        broker = self.broker
-        began = perf_counter()
-        forget_defaults(broker)
-        # kind -> its objects
-        objects: dict[str, list[tuple[tuple[str, ...], bytes]]] = {kind: [] for kind in KINDS}
-        for kind, key, value in self.database.objects():
-            objects[kind].append((key, value))
-        for kind, values in objects.items():
-            for key, value in values:
-                restore(broker, kind, key, decode_table(value)[0])
-        queues = {
-            queue.journal_id: queue
-            for host in broker.virtual_hosts.values()
-            for queue in host.queues.values()
-            if queue.journal_id
-        }
-        # queue id -> position -> entry
-        entries: dict[int, dict[int, QueuedMessage]] = {number: {} for number in queues}
-        groups: dict[QueuedMessage, int] = {}
-        last = 0
-        for group in self.database.groups():
-            last = group.number
-            self._replay(group, queues, entries, groups)
-        self._attach(last, entries, groups)
-        for number, queue in queues.items():
-            queue.restore(self._restored(entries[number], groups))
-        broker.settle()
-        total = sum(map(len, entries.values()))
-        self.recovery = Recovery(sum(map(len, objects.values())), total, perf_counter() - began)
-
-    def _replay(
-        self,
-        group: Group,
-        queues: dict[int, Queue],
-        entries: dict[int, dict[int, QueuedMessage]],
-        groups: dict[QueuedMessage, int],
-    ) -> None:
-        count = 0
-        for number, message, position, expires, redelivered, deliveries in decode_entries(
-            group.messages
-        ):
-            count += 1
-            queue = queues.get(number)
-            if queue is not None:
-                entry = QueuedMessage(message, queue, position, expires, redelivered, deliveries)
-                old = entries[number].get(position)
-                if old is not None:  # written again to save space
-                    del groups[old]
-                entries[number][position] = entry
-                groups[entry] = group.number
-        self.journal.live[group.number] = {}
-        self.journal.sizes[group.number] = (len(group.messages), count)
-        values = _numbers(group.returned)
-        for number, position, deliveries in zip(values, values, values, strict=True):
-            returned = entries.get(number, {}).get(position)
-            if returned is not None:
-                returned.redelivered = True
-                returned.delivery_count = deliveries
-        values = _numbers(group.delivered)
-        for number, first, behind in zip(values, values, values, strict=True):
-            there = entries.get(number)
-            for position in range(first, behind) if there else ():
-                if there and position in there:
-                    there[position].redelivered = True
-        values = _numbers(group.settled)
-        for number, position in zip(values, values, strict=True):
-            gone = entries.get(number, {}).pop(position, None)
-            if gone is not None:
-                del groups[gone]
-
-    def _attach(
-        self,
-        last: int,
-        entries: dict[int, dict[int, QueuedMessage]],
-        groups: dict[QueuedMessage, int],
-    ) -> None:
-        self.journal.group = last + 1
-        self._written = last
-        for entry, number in groups.items():
-            self.journal.live[number][entry] = None
-        self.broker.attach(self.journal)
-
-    def _restored(
-        self, entries: dict[int, QueuedMessage], groups: dict[QueuedMessage, int]
-    ) -> Iterator[QueuedMessage]:
-        """Yield a queue's entries in order; each says which group it stands in, once it is in."""
-        for position in sorted(entries):
-            entry = entries[position]
-            yield entry
-            entry.stored = groups[entry]
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Have nothing looked for in cycles: a million messages made at once took twice as long."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
 
 @define(eq=False)
 class StorageJournal(StoreJournal):
@@ -249,12 +162,17 @@ class StorageJournal(StoreJournal):
 
     storage: Storage = field(kw_only=True)
 
+    def read(self, number: int) -> Group:
+        """Return a group as it was written.
+
+        Raises:
+            StorageError: it cannot be read.
+
+        """
+        return self.storage.database.group(number)
+
 
 def storage_of(broker: Broker) -> Storage | None:
     """Return what keeps a broker's directory; None where it has none."""
     journal = broker.journal
     return journal.storage if isinstance(journal, StorageJournal) else None
-
-
-def _numbers(data: bytes) -> Iterator[int]:
-    return iter(unpack(f">{len(data) // 8}Q", data))

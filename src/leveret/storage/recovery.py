@@ -1,0 +1,194 @@
+"""What a directory kept comes back: objects first, then what became of messages, then messages.
+
+The groups are read twice: once for the short records (settled, returned, delivered), so that in the
+second reading each message that is made is alive, and can leave memory again at once.
+"""
+
+from __future__ import annotations
+
+import gc
+from bisect import bisect_right
+from contextlib import contextmanager
+from struct import unpack
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from leveret.engine.durable import KINDS, forget_defaults, restore
+from leveret.fields import decode_table
+from leveret.queues import QueuedMessage
+from leveret.storage.records import decode_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from leveret.engine.broker import Broker
+    from leveret.queues import Queue
+    from leveret.storage.database import Database
+    from leveret.storage.journal import Group, StoreJournal
+
+__all__ = ["Fates", "Recovery", "recover"]
+
+#: Memory is looked at after so many bytes of messages.
+RELIEVE_EVERY = 64 * 1024 * 1024
+
+
+@frozen
+class Recovery:
+    """What came back when a directory was opened."""
+
+    objects: int = 0
+    messages: int = 0
+    seconds: float = 0.0
+
+
+@define
+class Fates:
+    """What became of one queue's messages after they were written."""
+
+    #: The settled positions as ranges, in order and apart: where they begin, and where they end.
+    firsts: list[int] = field(factory=list)
+    behinds: list[int] = field(factory=list)
+    #: Positions below this were with a consumer.
+    delivered: int = 0
+    #: position -> delivery count of a message that came back
+    returned: dict[int, int] = field(factory=dict)
+
+    def settle(self, first: int, behind: int) -> None:
+        """Add settled positions, none of which is settled yet. O(1) in order, else O(ranges)."""
+        firsts, behinds = self.firsts, self.behinds
+        at = bisect_right(firsts, first)
+        joins = at > 0 and behinds[at - 1] == first
+        if at < len(firsts) and firsts[at] == behind:
+            if joins:
+                behinds[at - 1] = behinds.pop(at)
+                del firsts[at]
+            else:
+                firsts[at] = first
+        elif joins:
+            behinds[at - 1] = behind
+        else:
+            firsts.insert(at, first)
+            behinds.insert(at, behind)
+
+    def is_settled(self, position: int) -> bool:
+        """Say whether a message is gone. O(log ranges)."""
+        at = bisect_right(self.firsts, position)
+        return at > 0 and position < self.behinds[at - 1]
+
+
+def recover(
+    broker: Broker,
+    database: Database,
+    journal: StoreJournal,
+    relieve: Callable[[], object],
+    progress: Callable[[float], object],
+) -> Recovery:
+    """Bring what a directory kept into a new broker, and attach the journal.
+
+    `relieve` is called now and then to have messages leave memory; `progress` is told the share
+    that is done, from 0 to 1.
+
+    Raises:
+        StorageError: the directory is damaged.
+
+    """
+    objects = _restore_objects(broker, database)
+    queues = {
+        queue.journal_id: queue
+        for host in broker.virtual_hosts.values()
+        for queue in host.queues.values()
+        if queue.journal_id
+    }
+    fates = {number: Fates() for number in queues}
+    last = journal.group - 1
+    for group in database.fates():
+        last = group.number
+        _note_fates(group, fates)
+    journal.group = last + 1
+    journal.durable_group = last
+    broker.attach(journal)
+    messages = unrelieved = 0
+    with _without_collector():
+        for group in database.groups():
+            messages += _restore_group(group, queues, fates, journal)
+            unrelieved += len(group.messages)
+            if unrelieved > RELIEVE_EVERY:
+                unrelieved = 0
+                relieve()
+                progress(group.number / last)
+    for queue in queues.values():
+        queue.restored()
+    broker.settle()
+    return Recovery(objects, messages)
+
+
+def _restore_objects(broker: Broker, database: Database) -> int:
+    forget_defaults(broker)
+    # kind -> its objects
+    objects: dict[str, list[tuple[tuple[str, ...], bytes]]] = {kind: [] for kind in KINDS}
+    for kind, key, value in database.objects():
+        objects[kind].append((key, value))
+    for kind, values in objects.items():
+        for key, value in values:
+            restore(broker, kind, key, decode_table(value)[0])
+    return sum(map(len, objects.values()))
+
+
+def _note_fates(group: Group, fates: dict[int, Fates]) -> None:
+    for number, first, behind in _triples(group.settled):
+        if (fate := fates.get(number)) is not None:
+            fate.settle(first, behind)
+    for number, position, deliveries in _triples(group.returned):
+        if (fate := fates.get(number)) is not None:
+            fate.returned[position] = deliveries
+    for number, _, behind in _triples(group.delivered):
+        if (fate := fates.get(number)) is not None:
+            fate.delivered = max(fate.delivered, behind)
+
+
+def _restore_group(
+    group: Group, queues: dict[int, Queue], fates: dict[int, Fates], journal: StoreJournal
+) -> int:
+    """Put the messages of a group that are alive into their queues; return how many it is."""
+    count = 0
+    live = journal.live[group.number] = {}
+    for number, message, position, expires_at_ms, redelivered, deliveries in decode_entries(
+        group.messages
+    ):
+        count += 1
+        fate = fates.get(number)
+        if fate is None or fate.is_settled(position):
+            continue
+        if position in fate.returned:
+            redelivered, deliveries = True, fate.returned[position]
+        entry = QueuedMessage(
+            message,
+            queues[number],
+            position,
+            expires_at_ms,
+            redelivered or position < fate.delivered,
+            deliveries,
+        )
+        entry.stored = group.number
+        live[entry] = None
+        queues[number].restore(entry)
+    journal.sizes[group.number] = (len(group.messages), count)
+    return len(live)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Have nothing looked for in cycles: a million messages made at once took twice as long."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _triples(data: bytes) -> Iterator[tuple[int, int, int]]:
+    values = iter(unpack(f">{len(data) // 8}Q", data))
+    return zip(values, values, values, strict=True)
