@@ -401,20 +401,22 @@ class Queue(RunQueue):
     def restore(self, entry: QueuedMessage) -> None:
         """Take in a message that a journal kept; `restored` follows when all are in.
 
-        They come in the order of their positions, but for some older ones in between.
+        They come in the order of their positions.
         """
-        if entry.position < self._next_position:
-            self.ready.put_back(entry)
-        else:
-            self.ready.push(entry)
-            self._next_position = entry.position + 1
+        assert entry.position >= self._next_position
+        self.ready.push(entry)
+        self._next_position = entry.position + 1
         self.ready_count += 1
         self.ready_bytes += entry.message.size
         if entry.expires_at_ms is not None:
             self._may_expire = True
 
-    def restored(self) -> None:
-        """Apply limits and times to live to what was restored."""
+    def restored(self, next_position: int) -> None:
+        """Apply limits and times to live to what was restored; go on at `next_position` or above.
+
+        The journal may still know what became of messages at positions below.
+        """
+        self._next_position = max(self._next_position, next_position)
         self._drop_head()
         self._expire()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leveret.errors import LeveretError
-from leveret.storage.journal import Group
+from leveret.storage.journal import Group, Merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,13 +127,29 @@ class Database:
                 )
         fates = (group.settled, group.returned, group.delivered)
         if group.messages or any(fates):
-            # The short columns come first: they are read without going over the messages.
-            checksums = (_checksum(*fates), _checksum(group.messages))
-            self._sql.execute(
-                "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (group.number, *fates, *checksums, group.messages),
-            )
+            self._insert(group.number, fates, group.messages)
+        if group.merge is not None:
+            self._merge(group.merge)
         self._sql.execute("DELETE FROM groups WHERE number < ?", (group.oldest,))
+
+    def _merge(self, merge: Merge) -> None:
+        """Make groups in a row one; what they say of the fate of older messages is kept."""
+        between = (merge.first, merge.last)
+        rows = self._sql.execute(
+            "SELECT settled, returned, delivered FROM groups"
+            " WHERE number BETWEEN ? AND ? ORDER BY number",
+            between,
+        ).fetchall()
+        self._sql.execute("DELETE FROM groups WHERE number BETWEEN ? AND ?", between)
+        self._insert(merge.last, tuple(map(b"".join, zip(*rows, strict=True))), merge.messages)
+
+    def _insert(self, number: int, fates: tuple[bytes, ...], messages: bytes) -> None:
+        # The short columns come first: they are read without going over the messages.
+        checksums = (_checksum(*fates), _checksum(messages))
+        self._sql.execute(
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (number, *fates, *checksums, messages),
+        )
 
     def objects(self) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
         """Yield all objects.

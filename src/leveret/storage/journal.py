@@ -2,8 +2,8 @@
 
 The store is a log of groups. Settling a message that stands in an earlier group adds a record to
 the present one; a message settled within its own group is never written. The oldest groups are
-dropped once nothing in them is alive; where one long-lived message holds up many dead ones, what
-lives in the oldest group is written again into the newest.
+dropped once nothing in them is alive; where a few messages hold up many dead ones, groups in a row
+become one, which keeps the messages of each queue in the order of their positions.
 """
 
 from __future__ import annotations
@@ -27,10 +27,19 @@ __all__ = ["Group", "QueueLog", "StoreJournal"]
 
 #: Below this many bytes nothing is written again to save space.
 COMPACT_FROM = 8 * 1024 * 1024
-#: How many bytes are written again with one group at most, beyond the first old group.
+#: How many bytes are written again with one group at most, beyond one old group.
 COMPACT_STEP = 256 * 1024
-#: How often, in groups, it is reckoned whether to compact.
+#: How often, in groups, it is reckoned whether to merge old ones.
 COMPACT_EVERY = 64
+
+
+@frozen
+class Merge:
+    """Groups in a row that become one, the last, with what is alive of their messages."""
+
+    first: int
+    last: int
+    messages: bytes
 
 
 @frozen
@@ -50,6 +59,7 @@ class Group:
     objects: tuple[tuple[str, tuple[str, ...], bytes | None], ...] = ()
     #: Groups below this number hold nothing any more.
     oldest: int = 0
+    merge: Merge | None = None
 
 
 @define(eq=False)
@@ -129,6 +139,8 @@ class StoreJournal:
     paged: dict[int, int] = field(factory=dict, init=False)
     #: group -> (bytes, messages) as written
     sizes: dict[int, tuple[int, int]] = field(factory=dict, init=False)
+    #: group that others were merged into -> the group that is written with it; forgotten later on
+    merged_in: dict[int, int] = field(factory=dict, init=False)
     #: queue id, first position and the one behind the last, in a row
     settled: list[int] = field(factory=list, init=False)
     returned: list[int] = field(factory=list, init=False)
@@ -172,6 +184,10 @@ class StoreJournal:
         else:
             settled += (queue_id, first, behind)
 
+    def is_durable(self, number: int) -> bool:
+        """Say whether all that stands in a group by now is on the disk."""
+        return self.merged_in.get(number, number) <= self.durable_group
+
     def count_paged(self, groups: Mapping[int, int], sign: int) -> None:
         """Take note that messages of some groups left memory (1), or are back or gone (-1)."""
         for number, count in groups.items():
@@ -191,8 +207,7 @@ class StoreJournal:
         """End the group being gathered, and begin the next."""
         if self._queues_gone:
             self._forget_deleted_queues()
-        if self.group % COMPACT_EVERY == 0:
-            self._compact()
+        merge = self._merge() if self.group % COMPACT_EVERY == 0 else None
         messages = encode_entries(_with_outs(self.current))
         marks: list[int] = []
         for log in self.marked:
@@ -211,6 +226,7 @@ class StoreJournal:
             numbers(marks),
             objects,
             self._drop_oldest(),
+            merge,
         )
         self.group += 1
         self.current, self.settled, self.returned, self.marked = {}, [], [], []
@@ -231,23 +247,41 @@ class StoreJournal:
             for entry in [entry for entry in entries if entry.queue.deleted]:
                 del entries[entry]
 
-    def _compact(self) -> None:
+    def _merge(self) -> Merge | None:
+        """Take together the oldest groups that are mostly dead, where most of the log is."""
         total = sum(size for size, _ in self.sizes.values())
         alive = sum(
             size * (len(self.live[number]) + self.paged.get(number, 0)) // max(count, 1)
             for number, (size, count) in self.sizes.items()
         )
         if total < COMPACT_FROM or alive * 2 > total:
-            return
+            return None
+        numbers: list[int] = []
+        merged: dict[QueuedMessage, None] = {}
         moved = 0
         for number, entries in self.live.items():
-            if moved > COMPACT_STEP or number in self.paged:
-                return
-            for entry in entries:
-                moved += entry.message.size
-                entry.stored = self.group
-                self.current[entry] = None
-            entries.clear()
+            if number in self.paged or moved > COMPACT_STEP:
+                if numbers:
+                    break
+                continue
+            if numbers or len(entries) * 2 <= self.sizes[number][1]:
+                numbers.append(number)
+                merged |= entries
+                moved += sum(entry.message.size for entry in entries)
+        if not numbers:
+            return None
+        messages = encode_entries(_with_outs(merged))
+        last = numbers[-1]
+        for entry in merged:
+            entry.stored = last
+        gone = set(numbers[:-1])
+        self.live = {n: entries for n, entries in self.live.items() if n not in gone}
+        self.sizes = {n: sizes for n, sizes in self.sizes.items() if n not in gone}
+        still = {n: group for n, group in self.merged_in.items() if group > self.durable_group}
+        self.merged_in = still | {last: self.group}
+        self.live[last] = merged
+        self.sizes[last] = (len(messages), len(merged))
+        return Merge(numbers[0], last, messages)
 
     def check(self) -> None:
         """Assert that each living message stands in the group that it names."""

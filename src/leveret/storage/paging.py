@@ -105,7 +105,7 @@ def runs_of(log: QueueLog, entries: Sequence[QueuedMessage]) -> tuple[list[Store
     runs: list[StoredRun] = []
     taken = 0
     for entry in entries:
-        if not entry.stored or entry.stored > journal.durable_group:
+        if not entry.stored or not journal.is_durable(entry.stored):
             break
         if not runs or (runs[-1].count >= RUN_MESSAGES and entry.stored not in runs[-1].groups):
             runs.append(StoredRun(log, entry.queue))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from bisect import bisect_right
+from collections import defaultdict
 from contextlib import contextmanager
 from struct import unpack
 from typing import TYPE_CHECKING
@@ -53,6 +54,11 @@ class Fates:
     delivered: int = 0
     #: position -> delivery count of a message that came back
     returned: dict[int, int] = field(factory=dict)
+
+    @property
+    def next_position(self) -> int:
+        """The first position of which nothing is known."""
+        return max(self.delivered, self.behinds[-1] if self.behinds else 0)
 
     def settle(self, first: int, behind: int) -> None:
         """Add settled positions, none of which is settled yet. O(1) in order, else O(ranges)."""
@@ -100,7 +106,7 @@ def recover(
         for queue in host.queues.values()
         if queue.journal_id
     }
-    fates = {number: Fates() for number in queues}
+    fates: defaultdict[int, Fates] = defaultdict(Fates)
     last = journal.group - 1
     for group in database.fates():
         last = group.number
@@ -117,8 +123,10 @@ def recover(
                 unrelieved = 0
                 relieve()
                 progress(group.number / last)
-    for queue in queues.values():
-        queue.restored()
+    for number, queue in queues.items():
+        queue.restored(fates[number].next_position)
+    # A queue that is deleted may have left messages: no other may take its id.
+    broker.queue_id_used(max(fates, default=0))
     broker.settle()
     return Recovery(objects, messages)
 
@@ -137,14 +145,11 @@ def _restore_objects(broker: Broker, database: Database) -> int:
 
 def _note_fates(group: Group, fates: dict[int, Fates]) -> None:
     for number, first, behind in _triples(group.settled):
-        if (fate := fates.get(number)) is not None:
-            fate.settle(first, behind)
+        fates[number].settle(first, behind)
     for number, position, deliveries in _triples(group.returned):
-        if (fate := fates.get(number)) is not None:
-            fate.returned[position] = deliveries
+        fates[number].returned[position] = deliveries
     for number, _, behind in _triples(group.delivered):
-        if (fate := fates.get(number)) is not None:
-            fate.delivered = max(fate.delivered, behind)
+        fates[number].delivered = max(fates[number].delivered, behind)
 
 
 def _restore_group(
@@ -157,8 +162,8 @@ def _restore_group(
         group.messages
     ):
         count += 1
-        fate = fates.get(number)
-        if fate is None or fate.is_settled(position):
+        fate = fates[number]
+        if number not in queues or fate.is_settled(position):
             continue
         if position in fate.returned:
             redelivered, deliveries = True, fate.returned[position]
