@@ -199,14 +199,16 @@ def _restore_queue(host: VirtualHost, state: _QueueState, shift_ms: int) -> None
         auto_delete=state.auto_delete,
         arguments=state.arguments,
     )
-    queue.restore(
-        QueuedMessage(
-            entry.message,
-            queue,
-            position,
-            None if entry.expires_at_ms is None else entry.expires_at_ms + shift_ms,
-            entry.redelivered,
-            entry.delivery_count,
+    for position, entry in enumerate(state.entries):
+        expires_at_ms = None if entry.expires_at_ms is None else entry.expires_at_ms + shift_ms
+        queue.restore(
+            QueuedMessage(
+                entry.message,
+                queue,
+                position,
+                expires_at_ms,
+                entry.redelivered,
+                entry.delivery_count,
+            )
         )
-        for position, entry in enumerate(state.entries)
-    )
+    queue.restored(len(state.entries))
