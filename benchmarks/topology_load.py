@@ -1,4 +1,4 @@
-"""How long a large topology file takes to load and to declare."""
+"""How long a large topology file takes to load, to declare, to expand and to lay out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import yaml
 
 import leveret
 from benchmarks.measure import Comparison, Goal, Scale, Section, Side, interleave, ratios
-from leveret.config import load
+from leveret.config import format_topology, load
 
 __all__ = ["run"]
 
 _LOAD, _DECLARE = "leveret.config.load", "leveret.Broker.from_file"
+_EXPAND, _FORMAT = "leveret.config.Topology.expand", "leveret.config.format_topology"
 _YAML, _C_YAML = "PyYAML alone, SafeLoader", "PyYAML alone, CSafeLoader"
 
 
@@ -42,6 +43,8 @@ def run(scale: Scale) -> Section:
         sides = [
             Side(_LOAD, 1, lambda: lambda: load(path)),
             Side(_DECLARE, 1, lambda: lambda: leveret.Broker.from_file(path)),
+            Side(_EXPAND, 1, lambda: load(path).expand),
+            Side(_FORMAT, 1, lambda: lambda: format_topology(text)),
             Side(_YAML, 1, lambda: lambda: yaml.load(text, yaml.SafeLoader)),
         ]
         if yaml.__with_libyaml__:
@@ -61,6 +64,8 @@ def run(scale: Scale) -> Section:
         [
             Comparison("load, seconds", seconds(_LOAD), scale.goal(Goal(at_most=3)), "s"),
             Comparison("load and declare, seconds", seconds(_DECLARE), None, "s"),
+            Comparison("expand, seconds", seconds(_EXPAND), None, "s"),
+            Comparison("lay out, seconds", seconds(_FORMAT), scale.goal(Goal(at_most=5)), "s"),
             Comparison(
                 "load over PyYAML alone, SafeLoader", ratios(figures[_LOAD], figures[_YAML])
             ),

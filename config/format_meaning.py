@@ -27,19 +27,26 @@ def meaning_of(document: Document, environment: Environment) -> tuple[Any, Count
     return _meaning(document.root, environment), comments
 
 
+def _name(key: Value | None, environment: Environment) -> Any:
+    """Return what a key says: it is a text, whether it stands in quotes or not."""
+    if isinstance(key, Scalar) and not key.properties:
+        return environment.unmask(key.text)
+    return _meaning(key, environment)
+
+
 def _meaning(value: Value | None, environment: Environment) -> Any:
     if isinstance(value, Collection):
         if not value.is_map:
             items: Any = [_meaning(item.value, environment) for item in value.items]
         else:
             items = {
-                _meaning(item.key, environment): _meaning(item.value, environment)
+                _name(item.key, environment): _meaning(item.value, environment)
                 for item in value.items
             }
         return value.properties, items
     if isinstance(value, Scalar):
         text = environment.unmask(value.text)
-        is_text = value.style != ""
+        is_text = value.style != "" or "\n" in text
         if not is_text and not environment.is_masked(value.text):
             is_text = isinstance(scalar_value(ScalarNode(_NOWHERE, 0, 0, text, plain=True)), str)
         return value.properties, is_text, text

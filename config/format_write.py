@@ -137,10 +137,12 @@ class _Writer:
         if isinstance(key, Alias):
             return f"*{key.name} "
         text = self.speller.spell(key, in_flow=True)
-        return _joined(key.properties, text or '""')
+        if not text:
+            return f"{key.properties} " if key.properties else '""'
+        return _joined(key.properties, text)
 
     def text(self, value: Value | None, *, in_flow: bool = False) -> str | None:
-        """Return a value as it stands on one line; None if it is not to."""
+        """Return a value as it stands on one line; None if it has comments or is too long."""
         if isinstance(value, Alias):
             return f"*{value.name}"
         if isinstance(value, Scalar):
@@ -153,11 +155,15 @@ class _Writer:
         if not value.is_flow or value.foot:
             return None
         parts: list[str] = []
+        width = 0
         for item in value.items:
             part = self.text(item.value, in_flow=True)
             if part is None or item.leading or item.head or item.trailing or item.after:
                 return None
             parts.append(part if item.key is None else self.pair(item.key, part))
+            width += len(parts[-1]) + 2
+            if width > MAX_WIDTH:
+                return None  # at once, so that deep brackets are not read over and over
         inner = ", ".join(parts)
         return _joined(value.properties, f"{{{inner}}}" if value.is_map else f"[{inner}]")
 

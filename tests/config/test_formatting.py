@@ -86,8 +86,53 @@ def test_a_file_is_laid_out_or_refused_with_what_check_says(file: Path) -> None:
         with pytest.raises(TopologyError) as refusal:
             format_topology(text, "t.yaml")
         assert set(map(str, refusal.value.faults)) <= set(map(str, faults))
+
+
+PIECES = [
+    *(b"#", b" # c\n", b"\n", b"\n\n", b"- ", b"? ", b": ", b"{", b"}", b"[", b"]", b",", b"\t"),
+    *(
+        b"&a ",
+        b"*a",
+        b"!!str ",
+        b"|",
+        b">",
+        b"|2",
+        b"|+",
+        b"'",
+        b'"',
+        b"${A}",
+        b"${",
+        b"\r\n",
+        b"~",
+    ),
+    *(b"---\n", b"...\n", b"%YAML 1.2\n", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\xee\x80\x80", b"\\"),
+    *(b"on", b"1:30", b"!", b"  ", b"\xff", b"\0"),
+]
+DAMAGE = st.lists(
+    st.tuples(st.integers(0, 1000), st.sampled_from([0, 0, 0, 1, 5]), st.sampled_from(PIECES)),
+    max_size=3,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(TEXTS), DAMAGE)
+def test_a_damaged_file_is_laid_out_or_refused(
+    text: str, damage: list[tuple[int, int, bytes]]
+) -> None:
+    data = text.encode()
+    for at, cut, put in damage:
+        at %= len(data)
+        data = data[:at] + put + data[at + cut :]
+    before, faults = attempt(data, "t.yaml", environment={"A": "a"})
+    try:
+        formatted = format_topology(data, "t.yaml")
+    except TopologyError as refusal:
+        refused = set(map(str, refusal.faults))
     else:
-        assert {fault.code for fault in faults} <= {"E01", "E02", "E03", "E04"}
+        refused = set()
+        assert format_topology(formatted, "t.yaml") == formatted
+        assert attempt(formatted, "t.yaml", environment={"A": "a"})[0] == before
+    assert refused <= set(map(str, faults))
 
 
 LINES = st.lists(

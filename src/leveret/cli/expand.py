@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.output import OUTPUT, write_output
 from leveret.cli.screen import printable, show_error, show_faults
 from leveret.cli.topologies import TOPOLOGY_FILE, CannotRead
@@ -36,7 +37,7 @@ def expand(
     from leveret.config.expand import expand_to_json
 
     try:
-        with Waiting(f"expanding {printable(file.name)}"):
+        with Waiting(f"expanding {printable(file.name)}"), without_collector():
             topology = load(file)
             text = (
                 expand_to_json(topology) if as_json else topology.expand(comments=not no_comments)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.output import CannotWrite, write_output
 from leveret.cli.screen import printable, show, show_faults
 from leveret.cli.topologies import CannotRead
@@ -84,7 +85,7 @@ def _formatted(file: Path, data: bytes) -> bytes | None:
     from leveret.config import format_topology
 
     try:
-        with Waiting(f"formatting {printable(file.name)}") as waiting:
+        with Waiting(f"formatting {printable(file.name)}") as waiting, without_collector():
             return format_topology(data, _name(file), on_progress=waiting.tell).encode()
     except TopologyError as error:
         show_faults(error.faults)
