@@ -174,9 +174,9 @@ def _put_in_order(collection: Collection) -> None:
         return
     spaced = any(_first_line(item).blank_before for item in items[1:])
     opening = _first_line(items[0]).blank_before
-    for number, item in enumerate(ranked):
-        line = _first_line(item)
-        line.blank_before = opening if number == 0 else spaced or line.blank_before
+    for item in ranked[1:]:
+        _first_line(item).blank_before = spaced
+    _first_line(ranked[0]).blank_before = opening
     collection.items = ranked
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["comments_of", "read_document"]
 
 #: Between two values: line breaks, comments, and what the next value stands behind.
-_BETWEEN = re.compile("(\r\n|[\n\r\x85\u2028\u2029])|(#[^\n\r\x85\u2028\u2029]*)|[-?]")
+_BETWEEN = re.compile("(\r\n|[\n\r\x85\u2028\u2029])|(#[^\n\r\x85\u2028\u2029]*)|[-?]|[.]{3}")
 _PROPERTY = re.compile(r"[&!][^\s,\[\]{}]*")
 _SPACE = re.compile(r"\s+")
 
@@ -92,6 +92,8 @@ class _Reader:
                 self.breaks += not inside
             elif match[2]:
                 self.comment(match, inside)
+            elif match[0] == "...":  # the document ends
+                self.breaks, self.beside = 0, None
             else:
                 inside = True
         self.at = max(self.at, end)
@@ -250,8 +252,9 @@ class _Reader:
                 self.place_value(top, value)
             else:
                 self.place_item(top, value, column)
-        self.breaks = 0
         self.begun = True
+        if not isinstance(value, Collection) or value.is_flow:
+            self.breaks = 0  # otherwise they are those before its first item
 
     def place_item(self, top: _Open, value: Value, column: int) -> None:
         blank = self.breaks > 1

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Speller"]
 
 _QUANTITY = re.compile(r"[0-9]+ ?[A-Za-z]+")
+#: A binding without a bracket, comma or quote.
+_BINDING_IN_BRACKETS = re.compile(r"[A-Za-z][\w./*-]* -> (?:queue |exchange )?[\w./*-]+", re.ASCII)
 #: Line breaks that a block scalar would turn into others.
 _OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
@@ -43,6 +45,8 @@ class Speller:
             needs_quotes = "\n" in text or "${" in text or is_read_otherwise(text)
             return double_quoted(text) if needs_quotes else text
         if value.role == "quantity" and _QUANTITY.fullmatch(text):
+            return text
+        if value.role == "binding" and in_flow and _BINDING_IN_BRACKETS.fullmatch(text):
             return text
         return scalar(text, item=value.role == "binding" and not in_flow)
 
