@@ -15,7 +15,7 @@ from leveret.exchanges.base import Envelope, Exchange, Random
 from leveret.exchanges.walk import routing_keys, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from leveret.exchanges.trace import RouteTrace
     from leveret.properties import Properties
@@ -47,6 +47,8 @@ class Router(Generic[T]):
     # strings, whose hashes are kept, take two thirds of the time of one by a pair of them.
     _cache: dict[str, dict[str, tuple[T, ...]]] = field(factory=dict, init=False, repr=False)
     _remembered: int = field(default=0, init=False)
+    # identities of a remembered route's queues -> the route
+    _same: dict[tuple[int, ...], tuple[T, ...]] = field(factory=dict, init=False, repr=False)
 
     def route(
         self, exchange: str, routing_key: str, properties: Properties | None = None
@@ -80,6 +82,15 @@ class Router(Generic[T]):
         except KeyError:
             return None
 
+    def remembered_each(
+        self, exchange: str, routing_keys: Iterable[str]
+    ) -> list[tuple[T, ...]] | None:
+        """Do as `remembered` for each key; None where one of them is not remembered."""
+        try:
+            return [*map(self._cache[exchange].__getitem__, routing_keys)]
+        except KeyError:
+            return None
+
     def route_keys(
         self, exchange: str, keys: tuple[str, ...], properties: Properties | None = None
     ) -> tuple[T, ...]:
@@ -103,6 +114,7 @@ class Router(Generic[T]):
     def invalidate(self) -> None:
         """Forget every route: something in the topology changed."""
         self._cache.clear()
+        self._same.clear()
         self._remembered = 0
 
     def explain(
@@ -130,6 +142,8 @@ class Router(Generic[T]):
         # Dropping all costs less bookkeeping on each hit than knowing which one is old.
         if self._remembered >= self.cache_size:
             self.invalidate()
+        # Equal routes are one object, so that a look tells whether many are the same.
+        found = self._same.setdefault(tuple(map(id, found)), found)
         self._cache.setdefault(exchange, {})[routing_key] = found
         self._remembered += 1
         return found

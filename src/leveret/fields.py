@@ -211,6 +211,14 @@ def _decode_array(data: bytes, at: int, depth: int) -> tuple[list[FieldValue], i
     return values, end
 
 
+def flat_room(kind: int) -> int | None:
+    """Return the bytes that a field of a type takes, -1 where they stand before it in 4 bytes.
+
+    None is for types that hold others, and for those that there are not.
+    """
+    return None if kind in _NESTED else _ROOM.get(kind)
+
+
 def skip_table(data: bytes, at: int) -> int:
     """Return the offset behind the table at an offset, having checked that it can be decoded.
 

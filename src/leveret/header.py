@@ -16,6 +16,7 @@ from leveret.fields import (
     decode_table,
     encode_short_string,
     encode_table,
+    flat_room,
     skip_table,
 )
 from leveret.properties import NO_PROPERTIES, Properties
@@ -30,6 +31,7 @@ __all__ = [
     "encode_header",
     "is_persistent",
     "is_plain",
+    "is_plain_within",
 ]
 
 #: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
@@ -80,10 +82,68 @@ _ROOM = {"shortstr": 0, "table": -1, "octet": 1, "timestamp": 8}
 HEADERS_KEPT = 4096
 LARGEST_KEPT = 256
 
+#: How many fields' names are remembered; publishers choose them.
+FIELDS_KEPT = 4096
+
+# name and type of a field in a headers table, as received -> its room, as of `flat_room`
+_fields: dict[bytes, int] = {}
 # flags and properties as received -> whether publishing needs no look at them
 _checked: dict[bytes, bool] = {}
 # flags -> what each property takes, as in `_ROOM`
 _rooms: dict[bytes, tuple[int, ...]] = {}
+# the same for flags of which none needs a look
+_plain_rooms: dict[bytes, tuple[int, ...]] = {}
+
+
+def is_plain_within(data: bytes, at: int, end: int) -> bool:
+    """Say whether `is_plain` is true of what stands in a buffer; False may be a mere don't know.
+
+    Measured: where values differ in each message (ids, traces), to walk over them in place takes
+    a fifth of the general check; nothing is remembered of them, only the names of their fields.
+    """
+    rooms = _plain_rooms.get(data[at : at + 2])
+    if rooms is None:
+        return False
+    at += 2
+    fields = _fields
+    try:
+        for room in rooms:
+            if room > 0:
+                at += room
+            elif room == 0:
+                at += 1 + data[at]
+            else:
+                table_end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+                at += 4
+                while at < table_end:
+                    value_at = at + 2 + data[at]
+                    size = fields.get(data[at:value_at])
+                    if size is None:
+                        size = _learn_field(data[at:value_at])
+                    if size < 0:
+                        size = 4 + int.from_bytes(data[value_at : value_at + 4], "big")
+                    at = value_at + size
+                if at != table_end:
+                    return False
+    except (IndexError, LookupError):
+        return False
+    return at == end
+
+
+def _learn_field(field: bytes) -> int:
+    """Return the room of a field that needs no look, and remember it.
+
+    Raises:
+        LookupError: it needs one.
+
+    """
+    room = flat_room(field[-1])
+    if room is None or field[1:-1] in (b"CC", b"BCC"):
+        raise LookupError
+    if len(_fields) >= FIELDS_KEPT:
+        _fields.clear()
+    _fields[field] = room
+    return room
 
 
 def is_plain(properties: bytes) -> bool:
@@ -113,6 +173,8 @@ def _check(properties: bytes) -> bool:
     if rooms is None:
         rooms = tuple(_ROOM[kind] for name, kind in _PROPERTIES if flags & _FLAGS[name])
         _rooms[properties[:2]] = rooms
+        if not flags & (FLAGS_CHECKED | 1):
+            _plain_rooms[properties[:2]] = rooms
     at = 2
     try:
         for room in rooms:

@@ -61,7 +61,10 @@ class RunMethods(PublishMethods, ConsumeMethods):
             or max(run.sizes) > self._max_body_bytes
         ):
             return None
-        routes = [self._known_route(exchange, key) for key in run.routing_keys()]
+        keys = run.routing_keys()
+        routes = self._host.router.remembered_each(exchange, keys)
+        if routes is None:
+            routes = [self._known_route(exchange, key) for key in keys]
         first = routes[0]
         if routes.count(first) == len(routes):
             if not first or not all(queue.takes_run(run) for queue in first):

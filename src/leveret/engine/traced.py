@@ -38,6 +38,8 @@ class TracedChannel(Channel):
 
     __slots__ = ()
 
+    takes_runs = False
+
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self._answers = True

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from leveret.errors import AMQPError
     from leveret.queues import AnyMessage, QueuedRun
     from leveret.wire.connection_base import ConnectionBase
+    from leveret.wire.content import Address
 
 __all__ = ["WireChannel"]
 
@@ -61,6 +62,7 @@ class WireChannel:
         "engine",
         "header_head",
         "number",
+        "publishes",
         "quiet",
     )
 
@@ -75,6 +77,8 @@ class WireChannel:
         self.closing = False
         #: The method under way asked for no answer.
         self.quiet = False
+        #: basic.publish as a whole frame, as received -> what it says.
+        self.publishes: dict[bytes, Address] = {}
         #: basic.publish whose content is not complete yet.
         self.content: Any = None
         # consumer tag -> address -> what stands before and behind tag and flag in a deliver frame
@@ -165,7 +169,10 @@ class WireChannel:
             pieces[2::4] = [tail] * count
         else:
             keys = [address.key for address in run.addresses[start:stop]]
-            known = [parts.get(key) or self._learn_address(consumer_tag, key) for key in keys]
+            try:
+                known = [*map(parts.__getitem__, keys)]
+            except KeyError:
+                known = [parts.get(key) or self._learn_address(consumer_tag, key) for key in keys]
             pieces[0::4], pieces[2::4] = zip(*known, strict=True)
         pieces[1::4] = map(_DELIVERY.pack, range(first_tag, first_tag + count), repeat(False))
         pieces[3::4] = contents

@@ -82,7 +82,9 @@ class ServerConnection(PublishRuns):
 
     def _unfinished(self) -> bool:
         """Say whether a message has begun to come in and is not whole."""
-        return any(channel.content is not None for channel in self.channels.values())
+        return self._rest[7:11] == PUBLISH or any(
+            channel.content is not None for channel in self.channels.values()
+        )
 
     def _slices(self, data: bytes, at: int, turn_over: Callable[[], bool]) -> int:
         """Do as `_frames`, until the turn is over."""
@@ -117,6 +119,8 @@ class ServerConnection(PublishRuns):
                         if behind > at:
                             at = behind
                             continue
+                        if self._is_begun(data, at):
+                            return at
                     kind, number, size = unpack(data, at)
                     if size > self._frame_limit:
                         raise self._out_of_step(
@@ -141,6 +145,8 @@ class ServerConnection(PublishRuns):
                                 if behind > at:
                                     at = behind
                                     continue
+                                if self._is_begun(data, at):
+                                    return at
                             elif size == 13 and payload.startswith(ACK):
                                 at = self._acks(channel, data, at, stop)
                                 continue

@@ -102,8 +102,6 @@ class ConnectionBase:
         self._last_address: Address
         # basic.publish's fields as received -> what they say
         self._addresses: dict[bytes, Address] = {}
-        # basic.publish as a whole frame -> the same; cleared with the other
-        self._publishes: dict[bytes, Address] = {}
 
     # -- output
 
@@ -243,9 +241,13 @@ class ConnectionBase:
     def block(self, reason: str) -> None:
         """Stop the client at its next publish, which still passes (S125)."""
         self.blocking = reason
-        self._addresses.clear()
-        self._publishes.clear()
+        self._forget_addresses()
         self._last_publish = NO_PUBLISH
+
+    def _forget_addresses(self) -> None:
+        self._addresses.clear()
+        for channel in self.channels.values():
+            channel.publishes.clear()
 
     def unblock(self) -> None:
         """Let the client publish again."""

@@ -8,7 +8,7 @@ from struct import error as StructError
 from typing import TYPE_CHECKING
 
 from leveret.errors import ChannelClosedByBroker, InternalError
-from leveret.header import FIXED_SIZES, is_plain
+from leveret.header import FIXED_SIZES, is_plain, is_plain_within
 from leveret.wire.connection_base import NO_PUBLISH
 from leveret.wire.content import WireMessage, WireRun
 from leveret.wire.frames import OVERHEAD
@@ -40,7 +40,7 @@ class PublishRuns(SingleFrames):
         """Remember a basic.publish, since the next one is likely the same, or one seen before."""
         fields = frame[11:-1]
         address = self._addresses.get(fields) or self._learn_address(fields)
-        self._publishes[frame] = address
+        channel.publishes[frame] = address
         self._last_publish = frame
         self._last_channel = channel
         self._last_address = address
@@ -61,35 +61,34 @@ class PublishRuns(SingleFrames):
             return at
         method, address = self._last_publish, self._last_address
         assert isinstance(method, bytes)
-        method_size, end = len(method), len(data)
-        frame_limit, fixed_sizes, publishes = self._frame_limit, FIXED_SIZES, self._publishes
+        method_size, end, frame_limit = len(method), len(data), self._frame_limit
+        fixed_sizes, publishes = FIXED_SIZES, channel.publishes
         header_head, body_head = channel.header_head, channel.body_head
         unpack_header, unpack_body = _CONTENT_HEADER.unpack_from, _BODY.unpack_from
         contents: list[bytes] = []
         sizes: list[int] = []
         addresses = [address]
-        plain = not address.immediate
-        mixed, plain = False, not address.immediate
+        mixed, usual = False, not address.immediate
+        # What the message before had up to its flags, and between its properties and its body.
         shape: bytes | tuple[()] = NO_PUBLISH
-        span = shape_size = size = 0
-        header_at = behind = at
+        joint, span, shape_size, fixed = b"", 0, 0, False
+        header_at = behind = body_at = at
+        size = -1
         while at < stop:
             if data.startswith(shape, at):
-                header_at, behind, size = at + method_size, at + span, shape_size
-                if behind > end or data[behind - 1] != 0xCE:
+                behind = at + span
+                header_at, body_at, size = at + method_size, behind - shape_size - 8, shape_size
+                if (
+                    behind > end
+                    or data[behind - 1] != 0xCE
+                    or not data.startswith(joint, body_at - 1)
+                ):
                     break
             else:
                 if not data.startswith(method, at):
-                    frame = data[at : at + OVERHEAD + int.from_bytes(data[at + 3 : at + 7], "big")]
+                    frame = data[at : at + OVERHEAD + int.from_bytes(data[at + 5 : at + 7], "big")]
                     other = publishes.get(frame)
-                    if (
-                        other is None
-                        or not frame.startswith(method[:3])
-                        or other.exchange != address.exchange
-                        or other.mandatory != address.mandatory
-                        or other.immediate
-                        or not contents
-                    ):
+                    if other is None or not contents or not other.goes_with(address):
                         break
                     if not mixed:
                         mixed, addresses = True, addresses * len(contents)
@@ -115,19 +114,21 @@ class PublishRuns(SingleFrames):
                     or data[behind - 1] != 0xCE
                 ):
                     break
-                if fixed_sizes.get(flags) != header_size:
-                    try:
-                        plain = plain and is_plain(data[header_at + 19 : body_at - 1])
-                    except InternalError:
-                        if not contents:
-                            raise
-                        break
-                if not plain:
+                fixed = fixed_sizes.get(flags) == header_size
+                if size == size_before and size > 0:
+                    shape, joint = data[at : header_at + 21], data[body_at - 1 : body_at + 7]
+                    span, shape_size = behind - at, size
+            if not (fixed or is_plain_within(data, header_at + 19, body_at - 1)):
+                try:
+                    usual = usual and is_plain(data[header_at + 19 : body_at - 1])
+                except InternalError:
                     if not contents:
-                        return self._publish_one(data, header_at, behind, header_size, size)
+                        raise
                     break
-                if size == size_before and size:
-                    shape, span, shape_size = data[at : body_at + 7], behind - at, size
+            if not usual:
+                if not contents:
+                    return self._publish_one(data, header_at, behind)
+                break
             contents.append(data[header_at:behind])
             sizes.append(size)
             if mixed:
@@ -139,6 +140,32 @@ class PublishRuns(SingleFrames):
             self._publish(channel, run, len(sizes) >= _SHORTEST_RUN or end >= _STREAM_BYTES)
         return at
 
+    def _is_begun(self, data: bytes, at: int) -> bool:
+        """Say whether the last publish's like stands at `at`, whole but for what is still to come.
+
+        Such a message waits for the rest: it would cost ten times as much frame by frame. One with
+        its body in several frames does not.
+        """
+        channel, end = self._last_channel, len(data)
+        if (
+            channel.closing
+            or channel.content is not None
+            or not data.startswith(self._last_publish, at)
+        ):
+            return False
+        header_at = at + len(self._last_publish)
+        if end < header_at + _CONTENT_HEADER.size:
+            return data.startswith(channel.header_head[: end - header_at], header_at)
+        head, header_size, class_id, size, _ = _CONTENT_HEADER.unpack_from(data, header_at)
+        body_at = header_at + header_size + OVERHEAD
+        if head != channel.header_head or class_id != _BASIC_CONTENT or size > self._frame_limit:
+            return False
+        if end < body_at or (size and end < body_at + _BODY.size):
+            return bool(header_size <= self._frame_limit)
+        if not size or end >= body_at + size + OVERHEAD:
+            return False
+        return _BODY.unpack_from(data, body_at) == (channel.body_head, size)
+
     def _publish(self, channel: WireChannel, run: WireRun, together: bool) -> None:
         mandatory = run.addresses[0].mandatory
         with suppress(ChannelClosedByBroker):  # the channel's listener told the client
@@ -148,9 +175,7 @@ class PublishRuns(SingleFrames):
             for index in range(len(run)):
                 channel.engine.publish(run.message(index), mandatory)
 
-    def _publish_one(
-        self, data: bytes, header_at: int, behind: int, header_size: int, size: int
-    ) -> int:
+    def _publish_one(self, data: bytes, header_at: int, behind: int) -> int:
         """Publish one message whose properties need a look; return the offset behind it."""
         channel, address = self._last_channel, self._last_address
         message = WireMessage(
@@ -158,9 +183,9 @@ class PublishRuns(SingleFrames):
             address.routing_key,
             address.key,
             channel.number,
-            size,
+            int.from_bytes(data[header_at + 11 : header_at + 19], "big"),
             data[header_at:behind],
-            header_size,
+            int.from_bytes(data[header_at + 3 : header_at + 7], "big"),
             False,
         )
         with suppress(ChannelClosedByBroker):  # the channel's listener told the client

@@ -209,8 +209,7 @@ class SingleFrames(ConnectionMethods):
         except IndexError:
             raise cannot_decode(fields).at(*_PUBLISH_IDS) from None
         if len(self._addresses) >= _ADDRESSES_KEPT:
-            self._addresses.clear()
-            self._publishes.clear()
+            self._forget_addresses()
         known = self._addresses[fields] = Address(
             exchange, routing_key, fields[2:at], fields[at] & 1 != 0, fields[at] & 2 != 0
         )
