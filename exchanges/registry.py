@@ -43,14 +43,39 @@ class ExchangeTypes:
     _classes: dict[str, type[Exchange]] = field(
         factory=lambda: {cls.type: cls for cls in BUILT_IN_TYPES}, init=False
     )
+    # What installed packages name is to be looked for, once something is not here.
+    _looks_further: bool = field(default=False, init=False)
+
+    @classmethod
+    def installed(cls) -> ExchangeTypes:
+        """Return the built-in types, and those that installed packages name beside them.
+
+        Packages are looked through, which takes 10 ms, when a type is asked for that is not
+        built in; that may raise what `load_entry_points` raises.
+        """
+        types = cls()
+        types._looks_further = True
+        return types
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names that exchange.declare may use, in the order of registration."""
+        self._look_further()
         return tuple(self._classes)
 
     def __contains__(self, type_name: object) -> bool:
-        return type_name in self._classes
+        return isinstance(type_name, str) and self._find(type_name) is not None
+
+    def _find(self, type_name: str) -> type[Exchange] | None:
+        if type_name not in self._classes:
+            self._look_further()
+        return self._classes.get(type_name)
+
+    def _look_further(self) -> None:
+        if self._looks_further:
+            self._looks_further = False
+            for name, found in _installed().items():
+                self._classes.setdefault(name, found)
 
     def register(self, cls: type[Exchange]) -> None:
         """Add an exchange type under its `type`, in place of one of the same name.
@@ -62,12 +87,6 @@ class ExchangeTypes:
         if not (isinstance(cls, type) and issubclass(cls, Exchange) and hasattr(cls, "type")):
             raise TypeError(f"{cls!r} is not a subclass of leveret.exchanges.Exchange with a type")
         self._classes[cls.type] = cls
-
-    def copy(self) -> ExchangeTypes:
-        """Return a registry of the same types, changed without changing this one."""
-        twin = ExchangeTypes()
-        twin._classes = dict(self._classes)
-        return twin
 
     def load_entry_points(self) -> Self:
         """Register the types that installed packages name; return the registry.
@@ -81,18 +100,6 @@ class ExchangeTypes:
         for entry_point in entry_points(group=ENTRY_POINT_GROUP):
             self.register(entry_point.load())
         return self
-
-    @classmethod
-    def installed(cls) -> ExchangeTypes:
-        """Return the built-in types and those that installed packages name, for this process.
-
-        They are looked for once, which takes 10 ms.
-
-        Raises:
-            TypeError: an entry point leads to something that is not an exchange type.
-
-        """
-        return _installed().copy()
 
     def create(
         self,
@@ -111,7 +118,7 @@ class ExchangeTypes:
             PreconditionFailed: the type is unknown (S14), or the arguments are refused.
 
         """
-        cls = self._classes.get(type_name)
+        cls = self._find(type_name)
         if cls is None:
             raise PreconditionFailed(f"unknown exchange type '{type_name}'")
         exchange = cls(name, durable, auto_delete, internal, arguments or {})
@@ -120,5 +127,5 @@ class ExchangeTypes:
 
 
 @functools.cache
-def _installed() -> ExchangeTypes:
-    return ExchangeTypes().load_entry_points()
+def _installed() -> dict[str, type[Exchange]]:
+    return ExchangeTypes().load_entry_points()._classes

@@ -9,7 +9,7 @@ import pytest
 from attrs import define
 
 from leveret.errors import PreconditionFailed
-from leveret.exchanges import Envelope, Exchange, ExchangeTypes, Router, Verdict
+from leveret.exchanges import Envelope, Exchange, ExchangeTypes, Router, Verdict, registry
 from leveret.routing import Binding
 
 if TYPE_CHECKING:
@@ -115,6 +115,24 @@ def test_what_is_no_exchange_type_is_not_registered(
     install(monkeypatch, target)
     with pytest.raises(TypeError, match="is not a subclass"):
         ExchangeTypes().load_entry_points()
+
+
+def test_packages_are_looked_through_for_a_type_that_is_not_built_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class OtherTopic(LastExchange):
+        type = "topic"
+
+    install(monkeypatch, LastExchange, OtherTopic)
+    registry._installed.cache_clear()
+    try:
+        types = ExchangeTypes.installed()
+        assert types.create("x-last", "x").type == "x-last"
+        assert "x-other" not in types
+        assert types.names[-1] == "x-last"
+        assert not isinstance(types.create("topic", "x"), LastExchange)
+    finally:
+        registry._installed.cache_clear()
 
 
 def test_one_registry_does_not_change_another() -> None:
