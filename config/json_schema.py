@@ -188,7 +188,7 @@ def _special(cls: type[Entry], key: str) -> _Schema | None:
             # Without quotes, YAML makes a number of it.
             return _choice([*COMPATIBILITIES, *map(float, COMPATIBILITIES)])
         case "type" if issubclass(cls, entries.ExchangeDefaults):
-            return _choice(ExchangeTypes().load_entry_points().names)
+            return _choice(ExchangeTypes.installed().names)
         case "source":
             return _NAME  # the default exchange takes no bindings
         case "tags":
