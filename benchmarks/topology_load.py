@@ -1,4 +1,4 @@
-"""How long a large topology file takes to load, to declare, to expand and to lay out."""
+"""How long a large topology file takes to load, to declare, to expand, lay out and explain."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ __all__ = ["run"]
 
 _LOAD, _DECLARE = "leveret.config.load", "leveret.Broker.from_file"
 _EXPAND, _FORMAT = "leveret.config.Topology.expand", "leveret.config.format_topology"
+_EXPLAIN = "topology.explain, an exchange with half of the bindings"
 _YAML, _C_YAML = "PyYAML alone, SafeLoader", "PyYAML alone, CSafeLoader"
 
 
@@ -40,16 +41,17 @@ def run(scale: Scale) -> Section:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "topology.yaml")
         path.write_text(text, "utf-8")
+        topology = load(path)  # which builds the parsers, once a process
         sides = [
             Side(_LOAD, 1, lambda: lambda: load(path)),
             Side(_DECLARE, 1, lambda: lambda: leveret.Broker.from_file(path)),
             Side(_EXPAND, 1, lambda: load(path).expand),
             Side(_FORMAT, 1, lambda: lambda: format_topology(text)),
+            Side(_EXPLAIN, 1, lambda: lambda: str(topology.explain("events"))),
             Side(_YAML, 1, lambda: lambda: yaml.load(text, yaml.SafeLoader)),
         ]
         if yaml.__with_libyaml__:
             sides.append(Side(_C_YAML, 1, lambda: lambda: yaml.load(text, yaml.CSafeLoader)))
-        load(path)  # builds the parsers, once a process
         figures = interleave(sides, min(scale.rounds, 5))
 
     def seconds(side: str) -> tuple[float, ...]:
@@ -66,6 +68,7 @@ def run(scale: Scale) -> Section:
             Comparison("load and declare, seconds", seconds(_DECLARE), None, "s"),
             Comparison("expand, seconds", seconds(_EXPAND), None, "s"),
             Comparison("lay out, seconds", seconds(_FORMAT), scale.goal(Goal(at_most=5)), "s"),
+            Comparison("explain, seconds", seconds(_EXPLAIN), scale.goal(Goal(at_most=5)), "s"),
             Comparison(
                 "load over PyYAML alone, SafeLoader", ratios(figures[_LOAD], figures[_YAML])
             ),

@@ -16,7 +16,7 @@ from leveret.config.explain_source_text import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leveret.config.explain_values import Destination, Fate, Leftover
+    from leveret.config.explain_parts import Destination, Fate, Leftover
     from leveret.exchanges.tree import Branch
 
 __all__ = ["destinations", "fate_lines", "leftover_text"]

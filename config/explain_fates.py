@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field, frozen
 
 from leveret.config.coverage import covered_bindings
-from leveret.config.explain_values import Death, Destination, Fate, Leftover
+from leveret.config.explain_parts import Death, Destination, Fate, Leftover
 from leveret.config.explain_ways import Passage, Way, Ways
 from leveret.routing import KeySet
 

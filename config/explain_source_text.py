@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leveret.config.explain_values import DeadLetters, Death, Example, Source
+from leveret.config.explain_parts import DeadLetters, Death, Example, Source
 from leveret.config.quantities import format_duration, format_size
 from leveret.exchanges.base import printable
 

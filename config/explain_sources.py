@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from leveret.config.explain_fates import deaths_in
-from leveret.config.explain_values import DeadLetters, Source
+from leveret.config.explain_parts import DeadLetters, Source
 from leveret.config.explain_ways import Passage, Way, Ways
 from leveret.routing import KeySet
 

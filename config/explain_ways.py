@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field, frozen
 
 from leveret.config.coverage import topic_pattern
-from leveret.config.explain_values import Chance, Example
+from leveret.config.explain_parts import Chance, Example
 from leveret.errors import PreconditionFailed
 from leveret.exchanges import ExchangeTypes
 from leveret.routing import Binding, HeadersMatch, KeySet, TakenKeys, headers_example

