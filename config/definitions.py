@@ -52,7 +52,9 @@ class Section:
 #: Section -> its form, in the order in which RabbitMQ writes them.
 SECTIONS = {
     "users": Section("user", ("name",), {"tags": [], "limits": {}}),
-    "vhosts": Section("virtual host", ("name",)),
+    "vhosts": Section(
+        "virtual host", ("name",), {"limits": [], "metadata": {"description": "", "tags": []}}
+    ),
     "permissions": Section("permission", ("user", "vhost"), {"vhost": "/"}),
     "topic_permissions": Section("topic permission", ("user", "vhost", "exchange"), {"vhost": "/"}),
     "parameters": Section("parameter", ("vhost", "component", "name"), {"vhost": "/"}),

@@ -8,6 +8,7 @@ an object that the topology language refuses) goes into `Topology.definitions`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import define, evolve, field
@@ -87,7 +88,7 @@ def _compatibility(definitions: Definitions) -> str:
     return "3.10"
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class _Reader:
     definitions: Definitions
     reading: Reading
@@ -219,16 +220,27 @@ class _Reader:
         if kind not in ("queue", "exchange"):
             return f"it leads to a {quoted(kind)}"
         if source not in host.exchanges and (source not in PREDECLARED_EXCHANGES or not source):
-            return f"exchange {quoted(source)} is not declared above"
+            return self._missing("exchange", source, host.name)
         there = host.queues if kind == "queue" else {**PREDECLARED_EXCHANGES, **host.exchanges}
         if destination not in there or (kind == "exchange" and not destination):
-            return f"{kind} {quoted(destination)} is not declared above"
+            return self._missing(kind, destination, host.name)
         host.bindings.append(
             BindingDeclaration(
                 source, destination, kind, item.get("routing_key", ""), _arguments(item)
             )
         )
         return ""
+
+    def _missing(self, kind: str, name: str, host: str) -> str:
+        if kind == "exchange" and (host, name) not in self._exchanges:
+            return f"exchange {quoted(name)} is missing: rabbitmqctl leaves internal ones out"
+        return f"{kind} {quoted(name)} is not declared above"
+
+    @cached_property
+    def _exchanges(self) -> set[tuple[str, str]]:
+        """Virtual host and name of every exchange, also of those that are kept."""
+        items = self.definitions.get("exchanges", [])
+        return {(item.get("vhost", "/"), item["name"]) for item in items}
 
     # --- names of what is not there -------------------------------------------
 

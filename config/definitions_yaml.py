@@ -18,14 +18,15 @@ from leveret.config.definitions import SECTIONS, canonical_json, identity_of
 from leveret.config.friendly import dead_letter_sugar, exchange_entry, queue_entry
 from leveret.config.model import BindingDeclaration
 from leveret.config.names import PREDECLARED_EXCHANGES
-from leveret.config.yaml_text import MAX_WIDTH, block, flow, scalar
+from leveret.config.source import quoted
+from leveret.config.yaml_text import MAX_WIDTH, Raw, block, flow, grouped, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from leveret.config.definitions import Identity
     from leveret.config.definitions_in import Reading, Reference
-    from leveret.config.model import Policy, User, VirtualHost
+    from leveret.config.model import Policy, Topology, User, VirtualHost
 
 __all__ = ["YamlText", "topology_yaml"]
 
@@ -92,6 +93,8 @@ def topology_yaml(reading: Reading, heading: Iterable[str] = ()) -> YamlText:
     for number, name in enumerate(others):
         if number:
             text.add("")
+        if description := _description(topology, name):
+            text.comment(description, 2)
         text.mark("vhosts", (name,))
         lead = f"  {scalar(name)}:"
         text.add(lead)
@@ -105,6 +108,16 @@ def topology_yaml(reading: Reading, heading: Iterable[str] = ()) -> YamlText:
             _write_user(text, topology.users[name])
     _write_rest(text, reading)
     return text
+
+
+def _description(topology: Topology, host: str) -> str:
+    """Return what a virtual host's metadata, which stands under `definitions`, says of it."""
+    fields: Any = topology.definitions.fields.get("vhosts")
+    for item in fields if isinstance(fields, list) else ():
+        metadata = item.get("metadata") if isinstance(item, dict) else None
+        if isinstance(metadata, dict) and item.get("name") == host:
+            return quoted(" ".join(str(metadata.get("description") or "").split()))[1:-1]
+    return ""
 
 
 def _write_host(
@@ -231,7 +244,8 @@ def _write_long_binding(
         entry["routing_key"] = binding.routing_key
     source = host.exchanges.get(binding.source)
     exchange_type = source.type if source else PREDECLARED_EXCHANGES.get(binding.source)
-    entry["match" if exchange_type == "headers" else "arguments"] = binding.arguments
+    arguments = {"x-match": None} | binding.arguments if "x-match" in binding.arguments else None
+    entry["match" if exchange_type == "headers" else "arguments"] = arguments or binding.arguments
     pad = " " * indent
     line = f"{pad}- {flow(entry)}"
     if len(line) <= MAX_WIDTH:
@@ -264,7 +278,10 @@ def _write_policies(
             entry["apply_to"] = policy.apply_to
         if policy.priority:
             entry["priority"] = policy.priority
-        entry["definition"] = policy.definition
+        entry["definition"] = {
+            key: Raw(grouped(value)) if type(value) is int and value >= 0 else value
+            for key, value in policy.definition.items()
+        }
         _note(text, reference, indent, remarks)
         text.add(*block({name: entry}, indent))
 

@@ -78,6 +78,8 @@ class _Comparison:
         factory=lambda: defaultdict(list)
     )
 
+    # identity of a side -> virtual host and name of the exchanges that its bindings name
+    _named: dict[int, set[tuple[str, str]]] = field(factory=dict)
     # virtual host -> its policies, wanted and present
     _policies: dict[tuple[bool, str], Policies] = field(factory=dict)
 
@@ -204,12 +206,18 @@ class _Comparison:
             before = present.get(identity)
             if before is not None:
                 yield from self._recreated(kind, item, before)
-            elif kind != "exchange" or not _is_predeclared(item):
+            elif kind == "exchange" and (
+                _is_predeclared(item) or self._is_unsaid(item, self.present)
+            ):
+                continue
+            else:
                 yield Change("create", kind, host, name, position=self._position(kind, host, name))
-        for host, name in present:
+        for (host, name), item in present.items():
             if (host, name) in wanted or host in self.extra_hosts:
                 continue
-            if kind == "exchange" and name in PREDECLARED_EXCHANGES:
+            if kind == "exchange" and (
+                name in PREDECLARED_EXCHANGES or self._is_unsaid(item, self.wanted)
+            ):
                 continue
             self.extra.add((host, kind, name))
             bindings = self._binding_names(host, kind, name)
@@ -221,6 +229,22 @@ class _Comparison:
                 costs=_costs(kind, bindings, again=False),
                 bindings_lost=bindings,
             )
+
+    def _is_unsaid(self, exchange: Object, other: Definitions) -> bool:
+        """Tell whether an internal exchange is on the other side too, which does not list it.
+
+        rabbitmqctl leaves internal exchanges out of its exports, but not their bindings.
+        """
+        if not exchange.get("internal"):
+            return False
+        if id(other) not in self._named:
+            self._named[id(other)] = {
+                (item.get("vhost", "/"), item[end])
+                for item in other["bindings"]
+                for end in ("source", "destination")
+                if end == "source" or item.get("destination_type") == "exchange"
+            }
+        return (exchange.get("vhost", "/"), exchange["name"]) in self._named[id(other)]
 
     def _recreated(self, kind: str, item: Object, before: Object) -> Iterator[Change]:
         host, name = item.get("vhost", "/"), item["name"]

@@ -67,7 +67,7 @@ class NamePatterns:
         return self._patience.steps <= 0
 
     def of(self, text: str) -> NamePattern:
-        """Return the pattern of a text that `re` takes.
+        """Return the pattern of a text; of what `re` does not take, nothing can be told.
 
         >>> NamePatterns().of("^a.*z$").matches("a to z")
         True
@@ -88,15 +88,15 @@ class NamePattern:
 
     @classmethod
     def of(cls, text: str, patience: _Patience) -> NamePattern:
-        """Make one of a text that `re` takes."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about spellings that a later Python will refuse
-            parsed = _parser.parse(text)
-            if _is_quick(parsed):
-                return cls(text, patience, re.compile(text).search)
+        """Make one; RabbitMQ's expressions are a wider language than Python's."""
         try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about spellings that a later Python will refuse
+                parsed = _parser.parse(text)
+                if _is_quick(parsed):
+                    return cls(text, patience, re.compile(text).search)
             return cls(text, patience, None, _Automaton.of(parsed, patience))
-        except _Undecided:
+        except (_Undecided, re.error, RecursionError, OverflowError):
             return cls(text, patience, None)
 
     def matches(self, name: str) -> bool | None:

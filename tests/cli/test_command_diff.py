@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -55,6 +57,14 @@ def test_a_file_with_faults_is_status_2(invoke: Invoke, folder: Path) -> None:
 
 def test_a_file_that_is_not_there_is_status_2(invoke: Invoke) -> None:
     assert invoke("diff", "shop.yaml", "missing.yaml").exit_code == 2
+
+
+@pytest.mark.parametrize("address", ["amqp://localhost/%2F", "http://localhost:15672"])
+def test_a_brokers_address_is_told_what_to_do_instead(invoke: Invoke, address: str) -> None:
+    result = invoke("diff", "shop.yaml", address)
+    assert result.exit_code == 2
+    assert "a broker's address cannot be compared yet" in result.stderr
+    assert "rabbitmqctl export_definitions FILE" in result.stderr.replace("\n", " ")
 
 
 def test_the_difference_is_drawn_too(invoke: Invoke, folder: Path) -> None:

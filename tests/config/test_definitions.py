@@ -280,6 +280,32 @@ def test_the_yaml_is_what_a_person_would_have_written() -> None:
     assert "      - 'amq.topic[\"a b, #\"] -> q'" in lines
 
 
+def test_a_virtual_hosts_description_is_a_comment_and_long_numbers_are_grouped() -> None:
+    policy = {
+        "vhost": "shop",
+        "name": "p",
+        "pattern": "^o",
+        "apply-to": "queues",
+        "definition": {"message-ttl": 86400000},
+        "priority": 0,
+    }
+    lines = imported(NEW | {"policies": [policy]}).text.splitlines()
+    place = lines.index("  # The shop: orders")
+    assert lines[place + 1] == "  shop:"
+    entry = '{pattern: "^o", apply_to: queues, definition: {message-ttl: 86_400_000}}'
+    assert f"      p: {entry}" in lines
+    strange = NEW | {"vhosts": [{"name": "shop", "metadata": {"description": "a\n: b\x1b"}}]}
+    assert "  # a : b\\x1b" in imported(strange).text.splitlines()
+
+
+def test_an_exchange_that_only_bindings_name_was_internal() -> None:
+    binding = BINDING | {"source": "hidden", "destination": "q"}
+    result = imported({"queues": [QUEUE | {"name": "q"}], "bindings": [binding]})
+    told = "exchange 'hidden' is missing: rabbitmqctl leaves internal ones out"
+    assert f"kept: binding 'hidden -> q': {told}" in result.notes
+    assert f"      # {told}\n" in result.text
+
+
 def test_what_could_not_be_said_is_noted_and_stands_in_a_comment() -> None:
     result = imported(OLD)
     assert "queue 'dangling': its dead letters would go to 'nowhere', which does not exist" in (

@@ -187,6 +187,37 @@ def test_the_brokers_own_things_are_not_compared() -> None:
     assert not loads("exchanges: {amq.topic: topic}\n").diff(loads_any(json.dumps(present)))
 
 
+def test_an_internal_exchange_that_an_export_leaves_out_is_known_by_its_bindings() -> None:
+    """Rabbitmqctl exports no internal exchange, but its bindings."""
+    wanted = loads(
+        "exchanges: {in: fanout, hidden: {type: topic, internal: true}}\n"
+        "queues: [q]\n"
+        "bindings: ['in -> exchange hidden', 'hidden[a] -> q']\n"
+    )
+    export = wanted.to_definitions()
+    del export["exchanges"][1], export["exchanges"][0]["internal"]
+    present = loads_any(json.dumps(export))
+    assert not wanted.diff(present)
+    assert not present.diff(wanted)
+    export["bindings"] = []
+    changes = wanted.diff(loads_any(json.dumps(export))).changes
+    assert [(change.action, change.kind) for change in changes] == [
+        ("create", "exchange"),
+        ("create", "binding"),
+        ("create", "binding"),
+    ]
+
+
+def test_a_virtual_host_without_metadata_is_one_whose_metadata_is_empty() -> None:
+    export: dict[str, Any] = {
+        "vhosts": [{"name": "/", "limits": [], "metadata": {"description": "", "tags": []}}]
+    }
+    assert not loads_any(json.dumps(export)).diff(loads("queues: []\n"))
+    export["vhosts"][0]["metadata"]["default_queue_type"] = "quorum"
+    [change] = loads_any(json.dumps(export)).diff(loads("queues: []\n")).changes
+    assert (change.action, change.differences[0].name) == ("update", "metadata")
+
+
 def test_parameters_of_plugins_are_compared_too() -> None:
     parameter = {"vhost": "/", "component": "shovel", "name": "s", "value": {"src-queue": "a"}}
     wanted, present = {"parameters": [parameter]}, {"parameters": [parameter | {"value": {}}]}

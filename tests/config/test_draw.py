@@ -86,6 +86,42 @@ def test_dead_letters_through_the_default_exchange_go_from_queue_to_queue() -> N
     assert arrows(drawing_of(topology)) == {("a dead-letter", "b"): ["dead letters"]}
 
 
+def test_dead_letters_without_a_key_go_back_by_the_key_that_a_binding_says() -> None:
+    topology = loads(
+        "exchanges: {dlx: direct}\n"
+        "queues: {work: {dead_letter: {exchange: dlx, routing_key: work}},\n"
+        "         dlq: {ttl: 1m, dead_letter: {exchange: ''}}}\n"
+        "bindings: ['amq.topic[a] -> work', 'dlx[work] -> dlq']\n"
+    )
+    assert arrows(drawing_of(topology))["dlq dead-letter", "work"] == ["dead letters"]
+    unknown = loads("queues: {q: {dead_letter: {exchange: ''}}}\nbindings: [amq.fanout -> q]\n")
+    assert arrows(drawing_of(unknown))["q dead-letter", ""] == ["dead letters"]
+    assert box(drawing_of(unknown), "exchange", "").title == "default exchange"
+
+
+def test_a_queue_that_is_called_by_name_hangs_on_the_default_exchange() -> None:
+    topology = loads("queues: [ask, other]\nrequests: {r: {routing_key: ask}}\n")
+    assert arrows(drawing_of(topology)) == {(" binding", "ask"): []}
+    route = Broker.from_topology(topology).explain("", "other")
+    drawing = drawing_of(topology, route=route)
+    assert [a.target[1] for a in drawing.hosts[0].arrows if a.lit] == ["other"]
+
+
+def test_a_policy_that_only_rabbitmq_can_read_applies_to_nothing() -> None:
+    definitions = {
+        "vhosts": [{"name": "/"}],
+        "queues": [{"name": "q"}],
+        "policies": [
+            {
+                "name": "p",
+                "pattern": "(?<n>q)",
+                "definition": {"dead-letter-exchange": "amq.fanout"},
+            }
+        ],
+    }
+    assert arrows(drawing_of(loads_any(json.dumps(definitions)))) == {}
+
+
 def test_what_nothing_leads_to_is_unreached() -> None:
     drawing = drawing_of(shop())
     unreached = [item.name for item in drawing.hosts[0].boxes.values() if not item.reached]
@@ -128,6 +164,12 @@ def test_the_settings_of_a_queue_are_its_second_line() -> None:
     assert box(drawing, "queue", "billing").subtitle == "ttl 1h · max 10,000"
     assert box(drawing, "queue", "shipping").subtitle == "quorum"
     assert box(drawing, "exchange", "orders").subtitle == "topic"
+    by_policy = loads(
+        "queues: {q: {durable: false, single_active_consumer: true}}\n"
+        "policies: {p: {pattern: q, definition: {max-length-bytes: 10_240, expires: 60_000}}}\n"
+    )
+    subtitle = box(drawing_of(by_policy), "queue", "q").subtitle
+    assert subtitle == "transient · expires 1m · max 10KiB · one consumer"
 
 
 def test_a_route_is_lit_and_all_else_is_dim() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +12,6 @@ import click
 
 from leveret.cli.output import load_or_exit, write_output
 from leveret.cli.screen import show, show_error, show_json
-from leveret.cli.topologies import TOPOLOGY_FILE
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -24,9 +25,31 @@ __all__ = ["diff"]
 _STYLES = {"+": "green", "~": "cyan", "!": "bold red", "±": "yellow", "-": "magenta"}
 
 
+class _Side(click.Path):
+    """A readable file; a broker's address is told what to do instead."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        if re.match(r"(amqps?|https?)://", os.fspath(value)):
+            self.fail(
+                "a broker's address cannot be compared yet. Save its definitions (rabbitmqctl"
+                " export_definitions FILE, or GET /api/definitions) and name that file.",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+_SIDE = _Side(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
 @click.command()
-@click.argument("wanted", metavar="A", type=TOPOLOGY_FILE)
-@click.argument("present", metavar="B", type=TOPOLOGY_FILE)
+@click.argument("wanted", metavar="A", type=_SIDE)
+@click.argument("present", metavar="B", type=_SIDE)
 @click.option("--json", "as_json", is_flag=True, help="Print the difference as JSON.")
 @click.option(
     "--draw",

@@ -95,16 +95,32 @@ class RabbitMQNode:
             subprocess.CalledProcessError: it failed.
 
         """
-        command = [_tool("rabbitmqctl"), "--quiet", *arguments]
+        return self._run("rabbitmqctl", "--quiet", *arguments)
+
+    def enable_plugins(self, *names: str) -> None:
+        """Enable plugins on the running node.
+
+        Raises:
+            subprocess.CalledProcessError: there is no such plugin.
+
+        """
+        self._run("rabbitmq-plugins", "--quiet", "enable", *names)
+
+    def _run(self, tool: str, *arguments: str) -> str:
         finished = subprocess.run(
-            command,
+            [_tool(tool), *arguments],
             cwd=self.home,
             env=self.environment,
             user=self.user,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+        try:
+            finished.check_returncode()
+        except subprocess.CalledProcessError as error:
+            error.add_note(finished.stdout + finished.stderr)
+            raise
         return finished.stdout
 
     def wait_until_ready(self) -> None:
