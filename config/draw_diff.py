@@ -16,8 +16,10 @@ from leveret.config.draw_sketch import binding_label, drawing_of
 from leveret.config.model import BindingDeclaration, Topology, VirtualHost
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from leveret.config.diff import Action
-    from leveret.config.draw_graph import BoxId
+    from leveret.config.draw_graph import Arrow, BoxId
 
 __all__ = ["difference_drawing"]
 
@@ -98,13 +100,14 @@ def _mark_arrows(
     for arrow in host.arrows:
         arrow.reached = True
         arrow.lit = False
+        ends = {host.boxes[arrow.source].action, host.boxes[arrow.target].action}
         if arrow.kind != "binding":
+            _mark(arrow, _first(ends, "create", "extra"))
             continue
         signed = signs[arrow.source, arrow.target]
         given = {sign for sign, _ in signed}
-        arrow.action = _action(given)
-        if arrow.action is not None:
-            arrow.lit = None
+        _mark(arrow, _action(given) or _first(ends, "recreate"))
+        if given != {""}:
             type_ = host.boxes[arrow.source].subtitle
             changed_first = sorted(signed, key=lambda item: item[0] == "")
             mixed = len(given) > 1
@@ -113,6 +116,15 @@ def _mark_arrows(
                 for sign, binding in changed_first
                 if (text := binding_label(binding, type_))
             ])  # fmt: skip
+
+
+def _mark(arrow: Arrow, action: Action | None) -> None:
+    if action is not None:
+        arrow.action, arrow.lit = action, None
+
+
+def _first(actions: Collection[Action | None], *wanted: Action) -> Action | None:
+    return next((action for action in wanted if action in actions), None)
 
 
 def _action(signs: set[str]) -> Action | None:

@@ -58,6 +58,18 @@ def test_each_arrow_shows_the_keys_that_come_and_go() -> None:
     assert arrows["old"].action == "extra"
 
 
+def test_arrows_go_with_their_boxes() -> None:
+    """What is bound to a queue made anew is bound again; dead letters come with their queue."""
+    before = "queues: {work: {}}\nbindings: ['amq.topic[a] -> work']\n"
+    after = before.replace("{}", "{max_length: 5, dead_letter: true}")
+    drawing = difference_drawing(loads(after), loads(before))
+    assert {arrow.target[1]: arrow.action for arrow in drawing.hosts[0].arrows} == {
+        "work": "recreate",
+        "work.dlx": "create",
+        "work.dlq": "create",
+    }
+
+
 def test_a_virtual_host_that_is_not_wanted_is_extra_with_all_that_is_in_it() -> None:
     host = difference().hosts[1]
     assert {box.action for box in host.boxes.values() if box.kind == "queue"} == {"extra"}
