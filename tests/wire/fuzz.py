@@ -45,7 +45,7 @@ def mutate(seed: int, seconds: float, executions: int) -> None:
     started = reported = time.monotonic()
     faulthandler.dump_traceback_later(HANGS_S + REPORT_S, exit=True)
     while target.executions < executions:
-        data = spoil(random, streams) if random.randrange(8) else conversations.draw()
+        data = spoil(random, streams) if random.randrange(4) else conversations.draw()
         pieces = random.choice((0,) * 12 + (3, 64, 64, 500)) if len(data) < 1000 else 0
         try:
             target.run(data, pieces)

@@ -126,6 +126,8 @@ _VALUES: dict[str, tuple[Any, ...]] = {
 #: How often bits are set that are, or are not, an error of the connection.
 _SET_BITS = {"immediate": 0.01, "active": 0.95, "requeue": 0.9}
 
+_LENGTHS = (1, 1, 2, 2, 3, 3, 4, 12)
+
 _BODIES = (b"", b"x", b"body", b"\xce" * 40, b"y" * 9000)
 
 
@@ -152,9 +154,9 @@ class Conversations:
             self._frames.append(make(METHODS[name], self._random.choice(channels)))
 
     def draw(self) -> bytes:
-        """Return a conversation of up to twelve frames; in one of four, a frame is spoiled."""
+        """Return a conversation, mostly short, since connections live on; in one of four, a frame is spoiled."""
         random = self._random
-        frames = random.choices(self._frames, k=random.randrange(1, 13))
+        frames = random.choices(self._frames, k=random.choice(_LENGTHS))
         if not random.randrange(4):
             at = random.randrange(len(frames))
             frames[at] = self._spoiled(frames[at])

@@ -32,6 +32,8 @@ _OPEN = b"".join(
         method(2, spec.Channel.Open()),
     )
 )
+_AGREED = {number: method(number, spec.Channel.CloseOk()) for number in (1, 2)}
+_OPENED = {number: method(number, spec.Channel.Open()) for number in (1, 2)}
 OPENING = b"".join(
     (PROTOCOL_HEADER, start_ok(), method(0, spec.Connection.TuneOk(20, 131_072, 0)), _OPEN)
 )
@@ -238,7 +240,7 @@ def _reopen_channels(peer: InMemoryPeer) -> None:
     for number in (1, 2):
         channel = peer.connection.channels.get(number)
         if channel is not None and channel.closing:
-            peer.send(method(number, spec.Channel.CloseOk()))
+            peer.send(_AGREED[number])
         if channel is None or channel.closing:
-            peer.send(method(number, spec.Channel.Open()))
+            peer.send(_OPENED[number])
             peer.output()
