@@ -56,6 +56,20 @@ def test_messages_held_are_worth_their_bodies_and_more(broker: leveret.Broker) -
     assert held_bytes(broker) == held // 2
 
 
+def test_messages_that_wait_for_a_commit_are_worth_as_much(broker: leveret.Broker) -> None:
+    broker.queue_declare("q")
+    channel = broker.channel()
+    channel.tx_select()
+    for end in (channel.tx_rollback, channel.tx_commit):
+        channel.basic_publish("", "q", b"x" * 1000)
+        held = held_bytes(broker)
+        assert 1000 < held < 2000
+        end()
+    assert held_bytes(broker) == held
+    broker.queue_purge("q")
+    assert held_bytes(broker) == 0
+
+
 def test_the_machine_tells_its_memory() -> None:
     resident = resident_bytes()
     assert resident is None or 0 < resident < total_bytes()

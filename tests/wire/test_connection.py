@@ -5,6 +5,7 @@ Statements: S60 S68 S121 S123 S125.
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -260,6 +261,34 @@ def test_a_body_of_absurd_size_costs_nothing(bench: Bench) -> None:
     peer = bench.login(1)
     peer.send(PUBLISH, header(1, 2**64 - 1), body(1, b"x"))
     assert (peer.frames(), peer.dropped) == ([], False)
+
+
+@pytest.mark.parametrize("part_bytes", [0, 1, 100, 4096], ids="{} bytes a frame".format)
+def test_a_body_in_small_parts_takes_no_more_than_it_says(bench: Bench, part_bytes: int) -> None:
+    peer = bench.login(1)
+    peer.call(1, declare())
+    size = 300_000
+    peer.send(PUBLISH, header(1, size))
+    tracemalloc.start()
+    if part_bytes:
+        peer.send(*[body(1, bytes(part_bytes))] * (size // part_bytes - 1))
+    else:
+        peer.send(body(1, b"") * 100_000)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1.2 * size
+    left = size - (size // part_bytes - 1) * part_bytes if part_bytes else size
+    peer.send(body(1, bytes(left)[:100_000]), *[body(1, bytes(100_000))] * (left // 100_000 - 1))
+    assert depth(bench) == 1
+    assert peer.call(1, spec.Basic.Get(queue="q"))[2] == f"1 body {bytes(8)!r}… 131064"
+
+
+def test_large_headers_of_unfinished_messages_count_too(bench: Bench) -> None:
+    peer = bench.login(1, 2, limits=Limits(unfinished_max=150_000))
+    for number in (1, 2):
+        begun = method(number, spec.Basic.Publish(exchange="", routing_key="q"))
+        peer.send(begun, header(number, 10, headers={"large": "x" * 100_000}))
+    assert peer.lines()[-1].startswith("0 connection.close reply_code=506 ")
 
 
 def test_unfinished_bodies_have_a_limit_together(bench: Bench) -> None:

@@ -141,7 +141,7 @@ class PublishMethods(ChannelBase):
         if not (message.exchange or targets or message.extra_keys):
             self._host.broker.replies.deliver(message)
         if self._tx is not None:
-            self._tx.publishes.append((message, targets, mandatory))
+            self._tx.publish(message, targets, mandatory)
         else:
             self.deliver_to(message, targets, mandatory)
 

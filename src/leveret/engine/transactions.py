@@ -26,6 +26,13 @@ class Transaction:
     publishes: list[Publish] = field(factory=list, init=False)
     # runs of settlements of one kind, each with delivery tag -> message
     settlements: list[tuple[Settlement, dict[int, QueuedMessage]]] = field(factory=list, init=False)
+    #: The bodies of the publishes together, in bytes.
+    size: int = field(default=0, init=False)
+
+    def publish(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> None:
+        """Put off a publish."""
+        self.publishes.append((message, targets, mandatory))
+        self.size += message.size
 
     def settle(self, how: Settlement, entries: Iterable[tuple[int, QueuedMessage]]) -> None:
         """Put off a settlement; runs of one kind are done together at commit."""
@@ -44,3 +51,4 @@ class Transaction:
         """Begin anew, after commit or rollback."""
         self.publishes.clear()
         self.settlements.clear()
+        self.size = 0

@@ -8,6 +8,7 @@ from leveret.engine.publishing import PublishMethods
 from leveret.engine.settling import SettleMethods
 from leveret.engine.transactions import Transaction
 from leveret.errors import PreconditionFailed
+from leveret.queues.queue import MESSAGE_OVERHEAD
 
 __all__ = ["TransactionMethods"]
 
@@ -35,6 +36,12 @@ class TransactionMethods(PublishMethods, SettleMethods):
         if self._tx is None:
             raise PreconditionFailed("channel is not transactional")
         return self._tx
+
+    @property
+    def put_off_bytes(self) -> int:
+        """What the messages that wait for tx.commit are worth, in bytes of memory."""
+        tx = self._tx
+        return 0 if tx is None else tx.size + len(tx.publishes) * MESSAGE_OVERHEAD
 
     @amqp_method(methods.TX_COMMIT)
     def tx_commit(self) -> None:

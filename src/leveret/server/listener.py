@@ -335,7 +335,8 @@ class Server:
             self._measuring = self.loop.call_later(MEASURE_RINGING_S, self._measure_again)
 
     def _held_bytes(self) -> int:
-        return held_bytes(self.broker) + sum(connection.unsent for connection in self._clients)
+        kept = sum(connection.kept_bytes() for connection in self._clients)
+        return held_bytes(self.broker) + kept
 
     def _measure_again(self) -> None:
         self._measuring = None

@@ -47,9 +47,13 @@ def resident_bytes() -> int | None:
 
 
 def held_bytes(broker: Broker) -> int:
-    """Return what the messages in all queues are worth. O(queues)."""
+    """Return what messages are worth, in queues and in transactions. O(queues and channels)."""
     hosts = broker.virtual_hosts.values()
-    return sum(queue.memory_bytes for host in hosts for queue in host.queues.values())
+    held = sum(queue.memory_bytes for host in hosts for queue in host.queues.values())
+    for connection in broker.connections:
+        for channel in connection.channels.values():
+            held += channel.put_off_bytes
+    return held
 
 
 @define(eq=False)

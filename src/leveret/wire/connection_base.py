@@ -179,6 +179,14 @@ class ConnectionBase:
             if not channel.closing:
                 channel.engine.resume()
 
+    def kept_bytes(self) -> int:
+        """Return what waits for the client, and what has come of messages that are not whole."""
+        kept = self.unsent
+        for channel in self.channels.values():
+            if channel.content is not None:
+                kept += channel.content.kept
+        return kept
+
     @property
     def finished(self) -> bool:
         """Whether the transport is to be closed once the output is written."""

@@ -40,21 +40,36 @@ _SECOND_OPEN = "second 'channel.open' seen"
 #: How many different (exchange, routing key) pairs a connection remembers decoded.
 _ADDRESSES_KEPT = 4096
 
-#: Bodies of at most this many bytes do not count as unfinished: all channels together hold little.
-_SMALL_BODY = 64 * 1024
+#: Messages up to this many bytes do not count as unfinished: all channels together hold little.
+_SMALL_MESSAGE = 64 * 1024
+
+#: Parts of a body below this are put together as they come: each by itself takes 40 bytes more.
+_SMALL_PART = 4096
 
 
 class _Content:
     """A basic.publish whose header and body come frame by frame."""
 
-    __slots__ = ("header", "method", "parts", "remaining", "size")
+    __slots__ = ("header", "kept", "method", "parts", "remaining", "size")
 
     def __init__(self, method: bytes) -> None:
         self.method = method
         self.header: bytes | None = None
         self.size = 0
         self.remaining = 0
-        self.parts: list[bytes] = []
+        self.parts: list[bytes | bytearray] = []
+        #: The bytes of header and parts.
+        self.kept = 0
+
+    def keep(self, part: bytes) -> None:
+        """Keep a part of the body."""
+        self.kept += len(part)
+        if len(part) >= _SMALL_PART:
+            self.parts.append(part)
+        elif self.parts and isinstance(last := self.parts[-1], bytearray):
+            last += part
+        elif part:
+            self.parts.append(bytearray(part))
 
 
 class SingleFrames(ConnectionMethods):
@@ -152,21 +167,24 @@ class SingleFrames(ConnectionMethods):
                 f"expected content header for class 60, got one for class {class_id} instead"
             ).at(*_PUBLISH_IDS)
         content.header = payload
+        content.kept = len(payload)
         content.size = content.remaining = int.from_bytes(payload[4:12], "big")
-        if content.size > _SMALL_BODY:
+        if content.size + content.kept > _SMALL_MESSAGE:
             self._check_unfinished()
         self._content_complete(channel, content)
 
     def _check_unfinished(self) -> None:
-        """Refuse more unfinished bodies than a client has a use for.
+        """Refuse more unfinished messages than a client has a use for.
 
         Raises:
             ResourceError: all channels' together are too large.
 
         """
         largest = self.broker.profile.max_message_bytes
-        sizes = [c.content.size for c in self.channels.values() if c.content is not None]
-        if sum(size for size in sizes if size <= largest) > self.limits.unfinished_max:
+        contents = [c.content for c in self.channels.values() if c.content is not None]
+        expected = sum(c.size for c in contents if c.size <= largest)
+        headers = sum(len(c.header) for c in contents if c.header is not None)
+        if expected + headers > self.limits.unfinished_max:
             raise ResourceError(
                 f"unfinished messages of more than {self.limits.unfinished_max} bytes"
             )
@@ -181,7 +199,7 @@ class SingleFrames(ConnectionMethods):
             )
         # A body over the limit is refused when it is complete; until then it is not kept.
         if content.size <= self.broker.profile.max_message_bytes and not channel.closing:
-            content.parts.append(payload)
+            content.keep(payload)
         self._content_complete(channel, content)
 
     def _content_complete(self, channel: WireChannel, content: _Content) -> None:
@@ -192,7 +210,7 @@ class SingleFrames(ConnectionMethods):
             return
         fields = content.method
         address = self._addresses.get(fields) or self._learn_address(fields)
-        body = content.parts[0] if len(content.parts) == 1 else b"".join(content.parts)
+        body = b"".join(content.parts)  # one that came in a single frame is not copied
         message = LargeMessage(
             address.exchange, address.routing_key, address.key, content.header, content.size, body
         )

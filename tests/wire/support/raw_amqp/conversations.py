@@ -154,7 +154,7 @@ class Conversations:
             self._frames.append(make(METHODS[name], self._random.choice(channels)))
 
     def draw(self) -> bytes:
-        """Return a conversation: mostly short, since connections live on; one in four is spoiled."""
+        """Return a conversation: mostly short, for connections live on; one in four is spoiled."""
         random = self._random
         frames = random.choices(self._frames, k=random.choice(_LENGTHS))
         if not random.randrange(4):
