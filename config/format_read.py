@@ -25,6 +25,8 @@ __all__ = ["comments_of", "read_document"]
 
 #: Between two values: line breaks, comments, and what the next value stands behind.
 _BETWEEN = re.compile("(\r\n|[\n\r\x85\u2028\u2029])|(#[^\n\r\x85\u2028\u2029]*)|[-?]|[.]{3}")
+#: What stands between most values on one line.
+_NO_BREAKS = ("", ":", ": ", ", ")
 _PROPERTY = re.compile(r"[&!][^\s,\[\]{}]*")
 _SPACE = re.compile(r"\s+")
 
@@ -86,6 +88,9 @@ class _Reader:
 
     def between(self, end: int) -> None:
         """Read comments and blank lines up to the next value."""
+        if end - self.at <= 2 and self.text[self.at : end] in _NO_BREAKS:
+            self.at = max(self.at, end)
+            return
         inside = False
         for match in _BETWEEN.finditer(self.text, self.at, end):
             if match[1]:
@@ -117,6 +122,9 @@ class _Reader:
 
     def settle(self, item: Item | None) -> None:
         """Give the pending comments to what ended before them, or to the item that follows."""
+        if not self.pending:
+            self.ended = []
+            return
         top = self.stack[-1].collection if self.stack else None
         places: list[tuple[int, list[Comment]]] = []
         if top is None or not top.is_flow:
@@ -179,10 +187,10 @@ class _Reader:
 
     def properties(self, event: Any, end: int) -> str:
         """Read tag and anchor, and the comments behind them."""
+        if event.anchor is None and event.tag is None:
+            return ""
         wanted = (event.anchor is not None) + (event.tag is not None)
         found: list[str] = []
-        if not wanted:
-            return ""
         while len(found) < wanted:
             match = _PROPERTY.match(self.text, self.at)
             if match is None:
