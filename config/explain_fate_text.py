@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from leveret.config.explain_source_text import (
     MOST_DRAWN,
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["destinations", "fate_lines", "leftover_text"]
 
+#: Type and name of what was drawn -> all that was drawn below it. Dead letters that take many ways
+#: through the same queues are drawn once; JSON has each with its times.
+_Told: TypeAlias = "dict[tuple[str, str], set[tuple[str, str, bool]]]"
+
 
 def fate_lines(branch: Branch, fate: Fate) -> None:
     """Draw what becomes of messages in the queue that is explained."""
     branch.hang("✔ consumed and acknowledged")
-    _deaths(branch, fate)
+    _deaths(branch, fate, {})
     if fate.refuses:
         limit = limit_text(fate.max_length, fate.max_length_bytes)
         branch.hang(f"✘ new over {limit}: refused, with basic.nack for who waits for confirms")
@@ -35,7 +39,7 @@ def fate_lines(branch: Branch, fate: Fate) -> None:
         branch.hang(f"… else it stays until consumed{why}")
 
 
-def _deaths(branch: Branch, fate: Fate) -> None:
+def _deaths(branch: Branch, fate: Fate, told: _Told) -> None:
     """Draw what dies in a queue, and where it goes."""
     dies = f"✘ {deaths_text(fate.deaths, fate.waited_ms)}"
     exchange = fate.dead_letter_exchange
@@ -52,7 +56,7 @@ def _deaths(branch: Branch, fate: Fate) -> None:
     if fate.cut:
         below.hang(f"{text}, and so on")
         return
-    _onward(below, text, fate.onward, fate.more, fate.leftover, fate)
+    _onward(below, text, fate.onward, fate.more, fate.leftover, fate, told)
 
 
 def _onward(
@@ -62,14 +66,15 @@ def _onward(
     more: int,
     leftover: Leftover | None,
     fate: Fate,
+    told: _Told,
 ) -> None:
     """Draw where dead letters go from an exchange: on one line as long as there is one way."""
     if len(onward) == 1 and not more and leftover is None and _is_plain(onward[0]):
-        _dead_letter(branch, f"{text} ─▶ ", onward[0], fate)
+        _dead_letter(branch, f"{text} ─▶ ", onward[0], fate, told)
         return
     below = branch.hang(text)
     for one in onward[:MOST_DRAWN]:
-        _dead_letter(below, _way(one), one, fate)
+        _dead_letter(below, _way(one), one, fate, told)
     _hidden(below, len(onward), more)
     if leftover is not None:
         named = onward or not leftover.exchange
@@ -88,20 +93,44 @@ def _is_plain(one: Destination) -> bool:
     return not one.as_alternate and not one.chance and (single or not labels_text(one.labels))
 
 
-def _dead_letter(branch: Branch, text: str, one: Destination, fate: Fate) -> None:
+def _dead_letter(branch: Branch, text: str, one: Destination, fate: Fate, told: _Told) -> None:
     text += _name(one)
     if one.type == "exchange":
-        if one.seen:
+        if one.seen or _is_told(one, told):
             branch.hang(f"{text}, as above")
         else:
-            _onward(branch, text, one.onward, one.more, one.leftover, fate)
+            _onward(branch, text, one.onward, one.more, one.leftover, fate, told)
     elif one.fate is None:
         branch.hang(text)
     else:
-        _arrival(branch, text, one.fate)
+        _arrival(branch, text, one, one.fate, told)
 
 
-def _arrival(branch: Branch, text: str, fate: Fate) -> None:
+def _is_told(one: Destination, told: _Told) -> bool:
+    """Say whether all that follows from a destination was drawn below it before; note it if not."""
+    follows = _following(one)
+    known = told.setdefault((one.type, one.name), set())
+    if follows and follows <= known:
+        return True
+    known |= follows
+    return False
+
+
+def _following(one: Destination) -> set[tuple[str, str, bool]]:
+    """Return all that messages come to beyond a destination, and whether that is a circle."""
+    found: set[tuple[str, str, bool]] = set()
+    work = [one]
+    while work:
+        at = work.pop()
+        onward = at.onward if at.fate is None else at.fate.onward
+        for following in onward:
+            fate = following.fate
+            found.add((following.type, following.name, fate is not None and fate.again))
+            work.append(following)
+    return found
+
+
+def _arrival(branch: Branch, text: str, one: Destination, fate: Fate, told: _Told) -> None:
     """Draw dead letters coming to a queue, and what becomes of them there."""
     times = times_text(fate.waited_ms)
     after = f" after {times}" if times else ""
@@ -115,7 +144,10 @@ def _arrival(branch: Branch, text: str, fate: Fate) -> None:
         if not expires:
             branch.hang(f"{text}{after}: stays there until consumed{_pushed_out(fate)}")
             return
-    _deaths(branch.hang(f"{text}{after}"), fate)
+    if _is_told(one, told):
+        branch.hang(f"{text}{after}, and on as above")
+    else:
+        _deaths(branch.hang(f"{text}{after}"), fate, told)
 
 
 def _pushed_out(fate: Fate) -> str:

@@ -537,3 +537,25 @@ def test_many_branches_are_counted() -> None:
     explained = topology.explain("x")
     assert "\n├─ … and 10 more\n" in str(explained)
     assert len(explained.to_dict()["onward"]) == 30
+
+
+def test_queues_that_many_ways_pass_through_are_drawn_once() -> None:
+    """Delays added up in binary, as Celery does it: n queues make 2**n ways."""
+    steps = 7
+    exchanges: dict[str, Any] = {f"d{n}": "topic" for n in range(steps)} | {"end": "topic"}
+    queues: dict[str, Any] = {
+        f"d{n}": {"ttl": 1000 * 2**n, "dead_letter": {"exchange": f"d{n - 1}" if n else "end"}}
+        for n in range(steps)
+    } | {"work": {}}
+    bindings = ['end["#.work"] -> work']
+    for n in range(steps):
+        stars = "*." * (steps - 1 - n)
+        bindings += [f'd{n}["{stars}1.#"] -> d{n}']
+        bindings += [f'd{n}["{stars}0.#"] -> exchange {f"d{n - 1}" if n else "end"}']
+    text = json.dumps({"exchanges": exchanges, "queues": queues, "bindings": bindings})
+    topology = loads(text)
+    drawn = str(topology.explain("d6", kind="queue"))
+    assert "queue 'work' after 127s: stays there until consumed" in drawn
+    assert "queue 'd5' after 64s\n" in drawn
+    assert "and on as above" in drawn
+    assert len(drawn.splitlines()) < 70
