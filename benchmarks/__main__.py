@@ -17,6 +17,7 @@ from benchmarks import (
     queue_memory,
     startup,
     topic_routing,
+    topology_check,
     topology_load,
 )
 from benchmarks.measure import Scale
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "memory": queue_memory.run,
     "import": startup.run,
     "load": topology_load.run,
+    "check": topology_check.run,
 }
 RESULTS = Path(__file__).parent / "results"
 #: Of a page in a file, in characters.

@@ -11,7 +11,7 @@ import leveret
 from benchmarks.measure import Comparison, Goal, Scale, Section, Side, interleave, ratios
 from leveret.config import format_topology, load
 
-__all__ = ["run"]
+__all__ = ["run", "text_of_bindings"]
 
 _LOAD, _DECLARE = "leveret.config.load", "leveret.Broker.from_file"
 _EXPAND, _FORMAT = "leveret.config.Topology.expand", "leveret.config.format_topology"
@@ -19,7 +19,7 @@ _EXPLAIN = "topology.explain, an exchange with half of the bindings"
 _YAML, _C_YAML = "PyYAML alone, SafeLoader", "PyYAML alone, CSafeLoader"
 
 
-def _text(binding_count: int) -> str:
+def text_of_bindings(binding_count: int) -> str:
     """Write a file: a queue for ten bindings, every second binding in the form of a map."""
     queues = binding_count // 10 or 1
     lines = ["version: 1", "exchanges:", "  events: topic", "  work: direct", "queues:"]
@@ -37,7 +37,7 @@ def _text(binding_count: int) -> str:
 
 def run(scale: Scale) -> Section:
     count = scale.count(20_000)
-    text = _text(count)
+    text = text_of_bindings(count)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "topology.yaml")
         path.write_text(text, "utf-8")

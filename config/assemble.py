@@ -52,12 +52,17 @@ if TYPE_CHECKING:
 __all__ = ["assemble"]
 
 
+#: RabbitMQ keeps processes and message stores for each: more are a mistake, or meant to do harm.
+MAX_VIRTUAL_HOSTS = 5_000
+
+
 def assemble(file: str, entries: Sequence[TopologyEntry], sources: Sequence[Source]) -> Topology:
     """Return what the entries of a topology's files declare; what cannot be is reported.
 
     The last entry is that of the file that was named, the others are included.
     """
     whole = _Whole(entries)
+    whole.check_size()
     whole.merge_settings()
     types = ExchangeTypes.installed()
     builders = {
@@ -104,6 +109,25 @@ class _Whole:
             for name, host in (entry.virtual_hosts or {}).items():
                 self._merge_defaults(f"virtual host {quoted(name)}: ", host.defaults)
         self.compatibility = self._known_compatibility()
+
+    def check_size(self) -> None:
+        """Refuse what no broker could start with, before it is made.
+
+        Raises:
+            TopologyError: there are too many virtual hosts.
+
+        """
+        count = 0
+        for entry in self.entries:
+            count += len(entry.virtual_hosts or ())
+            if count > MAX_VIRTUAL_HOSTS:
+                node = entry.nodes["virtual_hosts"]
+                node.fault(
+                    f"more than {MAX_VIRTUAL_HOSTS:,} virtual hosts are declared; in RabbitMQ each"
+                    " has processes and message stores of its own",
+                    "Use fewer virtual hosts, or several brokers, each with a file of its own.",
+                )
+                raise node.source.stop()
 
     def hosts(self) -> dict[str, list[HostEntry]]:
         """Return, for each virtual host, the entries that add to it, the more general first."""

@@ -37,6 +37,10 @@ MAX_STOPS = 1_000
 #: Failures of one virtual host whose route is shown: the first ones tell the story.
 MAX_TRACES = 20
 
+#: Bindings that those routes are explained by, together: each says why it does not take a message,
+#: at up to a fifth of a millisecond.
+MAX_TRACED_BINDINGS = 10_000
+
 #: Lines shown of a route.
 _MOST_LINES = 40
 
@@ -48,14 +52,14 @@ def run_expectations(lint: HostLint) -> None:
     """Report each expectation of a virtual host that does not hold."""
     if not lint.wants(EXPECTATION):
         return
-    host = lint.view.host
+    traces = MAX_TRACED_BINDINGS // (len(lint.view.host.bindings) or 1)
+    traces = min(max(traces, 1), MAX_TRACES)
     failures = 0
-    for expectation in lint.topology.expectations:
-        if expectation.virtual_host == host.name:
-            if expectation.expires_queue is not None:
-                _check_expiry(lint, expectation, expectation.expires_queue)
-            else:
-                failures += _check_publish(lint, expectation, with_trace=failures < MAX_TRACES)
+    for expectation in lint.expectations:
+        if expectation.expires_queue is not None:
+            _check_expiry(lint, expectation, expectation.expires_queue)
+        else:
+            failures += _check_publish(lint, expectation, with_trace=failures < traces)
 
 
 def _check_publish(lint: HostLint, expected: Expectation, *, with_trace: bool) -> bool:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leveret.config.findings import Finding
-    from leveret.config.model import Topology
+    from leveret.config.model import Expectation, Topology
 
 __all__ = ["lint"]
 
@@ -51,9 +51,17 @@ def lint(
         known = ", ".join(COMPATIBILITIES)
         raise ValueError(f"profile {profile!r} is unknown; the profiles are {known}")
     patterns = NamePatterns()
-    found: list[Finding] = []
+    expectations: dict[str, list[Expectation]] = {}  # virtual host -> its own
+    for expectation in topology.expectations:
+        expectations.setdefault(expectation.virtual_host, []).append(expectation)
     hosts = [
-        HostLint(topology, HostView(host, profile, patterns), found, notes, is_whole)
+        HostLint(
+            topology,
+            HostView(host, profile, patterns),
+            expectations.get(host.name, []),
+            with_notes=notes,
+            is_whole=is_whole,
+        )
         for host in topology.virtual_hosts.values()
     ]
     steps = len(hosts) * len(_HOST_RULES)
@@ -64,4 +72,5 @@ def lint(
                 on_progress((i * len(_HOST_RULES) + j + 1) / steps)
     for user_rule in USER_RULES:
         user_rule(topology, {host.view.host.name: host for host in hosts})
+    found = [finding for host in hosts for finding in host.found]
     return sorted(found, key=lambda finding: (finding.position, finding.code))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import define
+from attrs import define, field
 
 from leveret.config.findings import RULES, Finding
 from leveret.errors import Position
 
 if TYPE_CHECKING:
-    from leveret.config.model import BindingDeclaration, Topology
+    from leveret.config.model import BindingDeclaration, Expectation, Topology
     from leveret.config.view import HostView
 
 __all__ = ["HostLint", "Subject", "named"]
@@ -31,9 +31,10 @@ class HostLint:
 
     topology: Topology
     view: HostView
-    found: list[Finding]
+    expectations: list[Expectation]
     with_notes: bool
     is_whole: bool
+    found: list[Finding] = field(factory=list)  # in this virtual host: rules may look at it
 
     def wants(self, code: str) -> bool:
         """Say whether anybody would see a finding of this code: rules may skip the work."""

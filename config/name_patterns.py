@@ -25,8 +25,9 @@ __all__ = ["MAX_STATES", "MAX_STEPS", "NamePattern", "NamePatterns"]
 MAX_STATES = 1500
 
 #: What all patterns of one check may cost together, about a second: a question to `re` counts one,
-#: a step of an automaton three. Thirty policies and 20,000 queues cost 600,000.
-MAX_STEPS = 2_000_000
+#: a step of an automaton three, as does making it,
+#: a letter of a pattern two. Thirty policies and 20,000 queues cost 600,000.
+MAX_STEPS = 1_000_000
 
 _parser: Any = re._parser
 _REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
@@ -89,6 +90,9 @@ class NamePattern:
     @classmethod
     def of(cls, text: str, patience: _Patience) -> NamePattern:
         """Make one; RabbitMQ's expressions are a wider language than Python's."""
+        patience.steps -= 2 * len(text)
+        if patience.steps < 0:
+            return cls(text, patience, None)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about spellings that a later Python will refuse
@@ -222,7 +226,8 @@ class _Automaton:
     # --- building: each method returns the state that begins a part and leads to `then`
 
     def add(self, ask: _Test | _Look | None, *leads: int) -> int:
-        if len(self.asks) > MAX_STATES:
+        self.patience.steps -= 3
+        if len(self.asks) > MAX_STATES or self.patience.steps < 0:
             raise _Undecided
         self.asks.append(ask)
         self.leads.append(leads)

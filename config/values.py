@@ -43,6 +43,9 @@ Hook = Callable[[Node, Any], Any]
 #: Compiling costs by the length; a pattern that lists names may still hold a few dozen.
 MAX_PATTERN = 4000
 
+#: Patterns that are sure to be right: of letters, `.`, `.*` and anchors. Others are compiled.
+_PLAIN_PATTERN = re.compile(r"\^?(?:[A-Za-z0-9_-]|\\?\.\*?)*\$?")
+
 _COMMENT = re.compile(r"\s*(#\S*)")
 
 
@@ -169,6 +172,8 @@ def _read_regex(node: Node, _: object) -> str:
             f"is {len(pattern)} characters long; {MAX_PATTERN} are allowed",
             "Split it into several policies or permissions.",
         )
+    if _PLAIN_PATTERN.fullmatch(pattern):
+        return pattern
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about spellings that a later Python will refuse

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from leveret.config import Topology, loads
 from leveret.config.lint import lint
 from leveret.config.loader import attempt
+from leveret.config.name_patterns import NamePatterns
 from leveret.errors import TopologyError
 
 if TYPE_CHECKING:
@@ -166,3 +167,21 @@ def test_an_absurd_megabyte_is_checked_within_seconds(text: str) -> None:
     assert faults == []
     lint(topology)
     assert time.process_time() - began < 15
+
+
+def test_more_virtual_hosts_than_a_broker_can_have_are_refused_with_the_reason() -> None:
+    text = "virtual_hosts:\n" + "".join(f"  v{n}: {{}}\n" for n in range(5_001))
+    with pytest.raises(TopologyError) as caught:
+        loads(text)
+    [fault] = caught.value.faults
+    assert fault.message.startswith("more than 5,000 virtual hosts are declared; in RabbitMQ each")
+
+
+def test_patterns_that_take_long_to_make_count_as_work() -> None:
+    patterns = NamePatterns()
+    for number in range(5_000):
+        patterns.of(f"((((a{{1,30}}){{1,30}}){{1,30}}){{1,30}}){number}")
+        if patterns.exhausted:
+            break
+    assert number < 1_000
+    assert patterns.of("^a$").matches("a") is None
