@@ -8,8 +8,6 @@ from leveret.config import Topology, loads
 
 __all__ = ["run"]
 
-_FEW = 1_000
-
 
 def _covered(binding_count: int) -> Topology:
     """Return one queue with many bindings, a tenth of them covered by another one."""
@@ -22,22 +20,22 @@ def _covered(binding_count: int) -> Topology:
 
 
 def run(scale: Scale) -> Section:
-    count = scale.count(20_000)
+    count, few_count = scale.count(20_000), scale.count(1_000)
     large, other = loads(text_of_bindings(count)), loads(text_of_bindings(count - count // 10))
     text = text_of_bindings(count)
-    few, many = _covered(_FEW), _covered(count)
+    few, many = _covered(few_count), _covered(count)
     figures = interleave(
         [
             Side("check: load and lint", 1, lambda: lambda: loads(text).check()),
             Side("diff of two loaded", 1, lambda: lambda: large.diff(other)),
-            Side(f"covered bindings, {_FEW:,} to one queue", _FEW, lambda: few.check),
+            Side(f"covered bindings, {few_count:,} to one queue", few_count, lambda: few.check),
             Side(f"covered bindings, {count:,} to one queue", count, lambda: many.check),
         ],
         min(scale.rounds, 5),
     )
     check, diff, small, big = figures.values()
 
-    def seconds(ns: list[int] | tuple[int, ...]) -> tuple[float, ...]:
+    def seconds(ns: tuple[float, ...]) -> tuple[float, ...]:
         return tuple(one / 1e9 for one in ns)
 
     return Section(
@@ -49,6 +47,6 @@ def run(scale: Scale) -> Section:
         [
             Comparison("check, seconds", seconds(check.cpu_ns), scale.goal(Goal(at_most=5)), "s"),
             Comparison("diff, seconds", seconds(diff.cpu_ns), scale.goal(Goal(at_most=5)), "s"),
-            Comparison(f"cost per binding, {count:,} over {_FEW:,}", ratios(big, small)),
+            Comparison(f"cost per binding, {count:,} over {few_count:,}", ratios(big, small)),
         ],
     )

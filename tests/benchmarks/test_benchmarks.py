@@ -20,6 +20,7 @@ SHOWN = {
     "memory": ["leveret, 1,000 messages, one routing key"],
     "import": ["import leveret: added to the bare interpreter"],
     "load": ["load and declare, seconds"],
+    "check": ["diff, seconds", "cost per binding"],
 }
 
 
