@@ -48,8 +48,8 @@ format: $(VENV)/.dev  ## rewrite the code in its canonical layout
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench  ## measure in-process speed beside its peers
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(VENV)/.bench  ## measure in-process speed beside its peers
+	PYTHONPATH=tests/comparison $(BIN)/python -m benchmarks
 
 soak: $(VENV)/.dev $(VENV)/.clients  ## two minutes of mixed load and killed clients: nothing lost, memory flat
 	$(BIN)/python -m benchmarks.soak $(SOAK)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks import (
     features,
+    kit_start,
     kombu_memory,
     long_queue,
     message_cycle,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "length": long_queue.run,
     "memory": queue_memory.run,
     "import": startup.run,
+    "kit": kit_start.run,
     "load": topology_load.run,
     "check": topology_check.run,
 }

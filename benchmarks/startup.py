@@ -14,7 +14,7 @@ from benchmarks.measure import Comparison, Figure, Goal, Scale, Section
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["run"]
+__all__ = ["children_cpu_s", "run"]
 
 _BARE, _IMPORT = "bare interpreter", "import leveret"
 _NAMES, _BROKER = "import Broker from it", "and make a Broker"
@@ -75,12 +75,13 @@ def _added(more: Sequence[float], less: Sequence[float]) -> tuple[float, ...]:
 
 def _start(program: str) -> tuple[int, int]:
     """Run a program in a new interpreter; return its processor and wall time in nanoseconds."""
-    before, began = _children_cpu_s(), time.perf_counter_ns()
+    before, began = children_cpu_s(), time.perf_counter_ns()
     subprocess.run([sys.executable, "-c", program], check=True)
     wall_ns = time.perf_counter_ns() - began
-    return round((_children_cpu_s() - before) * 1e9), wall_ns
+    return round((children_cpu_s() - before) * 1e9), wall_ns
 
 
-def _children_cpu_s() -> float:
+def children_cpu_s() -> float:
+    """Return the processor time of child processes that have ended, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
