@@ -11,15 +11,19 @@ read as a whole when the front is used up, so that each message is read once.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from attrs import define, field
 
+from leveret.queues.run import QueuedRun
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from leveret.queues.message import QueuedMessage
     from leveret.queues.ready import FifoReady, ReturnsFirstReady
+
+    Item: TypeAlias = QueuedMessage | QueuedRun
 
 __all__ = ["MessagePager", "PagedReady", "PagedRun"]
 
@@ -53,8 +57,8 @@ class PagedRun(Protocol):
 class MessagePager(Protocol):
     """What puts messages of a queue where they take no memory."""
 
-    def page_out(self, entries: Sequence[QueuedMessage]) -> tuple[list[PagedRun], int]:
-        """Take as many of these from the first on as can be, as runs; return how many it took."""
+    def page_out(self, entries: Sequence[Item]) -> tuple[list[PagedRun], int]:
+        """Take as many of these from the first on as can be; return how many items it took."""
         ...
 
 
@@ -67,22 +71,29 @@ class PagedReady:
     paged_bytes: int = field(default=0, init=False)
     _runs: deque[PagedRun] = field(factory=deque, init=False)
     # Empty where there is no run.
-    _tail: deque[QueuedMessage] = field(factory=deque, init=False)
+    _tail: deque[Item] = field(factory=deque, init=False)
 
     def __len__(self) -> int:
-        return len(self.front) + self.paged_count + len(self._tail)
+        return len(self.front) + self.paged_count + sum(1 for _ in self._in_tail())
 
     def __iter__(self) -> Iterator[QueuedMessage]:
         """Iterate in delivery order; what is on the disk is read, and stays there."""
         yield from self.front
         for run in self._runs:
             yield from run.read()
-        yield from self._tail
+        yield from self._in_tail()
 
     def in_memory(self) -> Iterator[QueuedMessage]:
         """Iterate over what is not on the disk."""
         yield from self.front
-        yield from self._tail
+        yield from self._in_tail()
+
+    def _in_tail(self) -> Iterator[QueuedMessage]:
+        for item in self._tail:
+            if isinstance(item, QueuedRun):
+                yield from item.entries()
+            else:
+                yield item
 
     def push(self, entry: QueuedMessage) -> None:
         """Add a message that was never delivered."""
@@ -120,13 +131,15 @@ class PagedReady:
             tail, self._tail = self._tail, deque()
             self._push_all(tail)
 
-    def _push_all(self, entries: Iterable[QueuedMessage]) -> None:
-        for entry in entries:
-            self.front.push(entry)
+    def _push_all(self, items: Iterable[Item]) -> None:
+        # A front that gave runs away takes them back.
+        push = cast("Callable[[Item], None]", self.front.push)
+        for item in items:
+            push(item)
 
     def page_out(self, keep: int, pager: MessagePager) -> None:
         """Let what stands behind the first `keep` messages leave memory, as far as it can."""
-        entries = list(self._tail) if self._runs else self.front.cut(keep)
+        entries: list[Item] = list(self._tail) if self._runs else [*self.front.cut(keep)]
         runs, taken = pager.page_out(entries)
         self._runs += runs
         self.paged_count += sum(run.count for run in runs)

@@ -423,12 +423,12 @@ class Queue(RunQueue):
     def page_out(self, keep: int) -> None:
         """Let what stands behind the first `keep` messages leave memory, where the journal has it.
 
-        With priorities all stay, and where messages that no journal has came in runs.
+        With priorities all stay.
         """
         if self.journal is None:
             return
         ready = self.ready
-        if isinstance(ready, FifoReady | ReturnsFirstReady) and not isinstance(ready, FifoRuns):
+        if isinstance(ready, FifoReady | ReturnsFirstReady):
             self.ready = ready = PagedReady(ready)
         if isinstance(ready, PagedReady):
             ready.page_out(keep, self.journal)

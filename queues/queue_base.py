@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leveret.queues.paged import PagedRun
     from leveret.queues.queue import Queue
     from leveret.queues.ready import Ready
+    from leveret.queues.run import QueuedRun
 
 __all__ = ["QueueBase", "QueueHost", "QueueJournal"]
 
@@ -73,7 +74,19 @@ class QueueJournal(Protocol):
         """Note that a message is gone: acknowledged, dead or purged."""
         ...
 
-    def page_out(self, entries: Sequence[QueuedMessage]) -> tuple[list[PagedRun], int]:
+    def enqueued_run(self, queued: QueuedRun) -> None:
+        """Note messages that came in a row."""
+        ...
+
+    def delivered_run(self, queued: QueuedRun) -> None:
+        """Note that messages in a row are with a consumer."""
+        ...
+
+    def settled_run(self, queued: QueuedRun) -> None:
+        """Note that messages in a row are gone."""
+        ...
+
+    def page_out(self, entries: Sequence[QueuedMessage | QueuedRun]) -> tuple[list[PagedRun], int]:
         """Take durable messages out of memory; see `paged.MessagePager`."""
         ...
 

@@ -33,7 +33,7 @@ class RunQueue(QueueBase):
         return (
             self._is_plain
             and not self._may_expire
-            and not (self.journal is not None and run.is_persistent)
+            and (self.journal is None or run.is_persistent is not None)
             and not isinstance(self.ready, PagedReady)
         )
 
@@ -42,6 +42,8 @@ class RunQueue(QueueBase):
         stop = len(run)
         queued = QueuedRun(run, cast("Queue", self), self._next_position, 0, stop)
         self._next_position += stop
+        if self.journal is not None and run.is_persistent:
+            self.journal.enqueued_run(queued)
         if self.consumers.registered and not self.ready_count:
             consumer = None if self.consumers.take_turns else self.consumers.next()
             while consumer is not None:
@@ -66,6 +68,11 @@ class RunQueue(QueueBase):
         count = len(queued)
         self._delivered += count
         consumer.delivered += count
+        if queued.stored and self.journal is not None:
+            if consumer.no_ack:
+                self.journal.settled_run(queued)
+            else:
+                self.journal.delivered_run(queued)
         if consumer.no_ack:
             self._acked += count
         else:
@@ -94,5 +101,7 @@ class RunQueue(QueueBase):
         self.unacked -= count
         self.unacked_bytes -= held.body_bytes
         self._acked += count
+        if held.stored and self.journal is not None:
+            self.journal.settled_run(held)
         if held.consumer is not None:
             held.consumer.unacked -= count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +12,6 @@ from leveret.queues.ready import FifoReady
 from leveret.queues.run import QueuedRun
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Iterator
 
     from leveret.queues.message import QueuedMessage
@@ -43,6 +43,22 @@ class FifoRuns(FifoReady):
         fresh = (e.entries() if isinstance(e, QueuedRun) else (e,) for e in self._mixed)
         yield from self._returned.values()
         yield from chain.from_iterable(fresh)
+
+    def cut(self, keep: int) -> list[QueuedMessage]:
+        """Remove and return what was never delivered, but for the first `keep` messages or more.
+
+        A run is one of what is returned, which `push` takes back.
+        """
+        rest: deque[QueuedMessage | QueuedRun] = deque()
+        mixed = self._mixed
+        kept = sum(len(e) if isinstance(e, QueuedRun) else 1 for e in mixed)
+        while mixed:
+            last = mixed[-1]
+            kept -= len(last) if isinstance(last, QueuedRun) else 1
+            if kept < keep:
+                break
+            rest.appendleft(mixed.pop())
+        return cast("list[QueuedMessage]", list(rest))
 
     def push_run(self, run: QueuedRun) -> None:
         """Add messages that were never delivered."""

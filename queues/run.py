@@ -37,10 +37,12 @@ class MessageRun:
     if TYPE_CHECKING:
         exchange: str
         sizes: list[int]
+        #: The header frame and the body frame of each, as they came.
+        contents: list[bytes]
 
         @property
-        def is_persistent(self) -> bool:
-            """Whether a durable queue keeps any of them through a restart."""
+        def is_persistent(self) -> bool | None:
+            """Whether a durable queue keeps them through a restart; None where it keeps some."""
             ...
 
     def __len__(self) -> int:
@@ -48,6 +50,10 @@ class MessageRun:
 
     def message(self, index: int) -> AnyMessage:
         """Return one of the messages as an object of its own."""
+        raise NotImplementedError
+
+    def address(self, index: int) -> bytes:
+        """Return exchange and routing key of one of the messages as two short strings."""
         raise NotImplementedError
 
     def routing_keys(self) -> Sequence[str]:
@@ -75,6 +81,8 @@ class QueuedRun:
     consumer: Consumer | None = field(default=None, init=False)
     first_tag: int = field(default=0, init=False)
     delivered_at_ms: int = field(default=0, init=False)
+    #: What the journal knows it by, as `QueuedMessage.stored`.
+    stored: int = field(default=0, init=False)
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -93,7 +101,7 @@ class QueuedRun:
         """Split the first `count` messages off and return them. O(1)."""
         taken = QueuedRun(self.run, self.queue, self.position, self.start, self.start + count)
         taken.consumer, taken.first_tag = self.consumer, self.first_tag
-        taken.delivered_at_ms = self.delivered_at_ms
+        taken.delivered_at_ms, taken.stored = self.delivered_at_ms, self.stored
         self.start += count
         self.position += count
         self.first_tag += count
@@ -111,6 +119,7 @@ class QueuedRun:
                 0,
                 self.consumer,
                 self.delivered_at_ms,
+                self.stored,
             )
             for position, index in enumerate(range(self.start, self.stop), self.position)
         ]

@@ -17,7 +17,7 @@ from leveret.queues.ready import FifoReady, ReturnsFirstReady
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leveret.queues import PagedRun
+    from leveret.queues import PagedRun, QueuedRun
 
 QUEUE: Queue = None  # type: ignore[assignment]
 STEP = st.one_of(
@@ -58,9 +58,10 @@ class Pager:
     leaves: int = 0
     runs: list[Run] = field(factory=list)
 
-    def page_out(self, entries: Sequence[QueuedMessage]) -> tuple[list[PagedRun], int]:
-        taken = max(len(entries) - self.leaves, 0)
-        runs = [Run(list(entries[at : min(at + 3, taken)])) for at in range(0, taken, 3)]
+    def page_out(self, entries: Sequence[QueuedMessage | QueuedRun]) -> tuple[list[PagedRun], int]:
+        single = [entry for entry in entries if isinstance(entry, QueuedMessage)]
+        taken = max(len(single) - self.leaves, 0)
+        runs = [Run(list(single[at : min(at + 3, taken)])) for at in range(0, taken, 3)]
         self.runs += runs
         return [*runs], taken
 

@@ -10,13 +10,17 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+from struct import pack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import define, field
 
 from leveret import Broker, ManualClock, Properties
+from leveret.fields import encode_short_string
+from leveret.header import encode_header
 from leveret.storage import Storage, journal, paging, storage
+from leveret.wire.content import Address, WireRun
 
 if TYPE_CHECKING:
     from leveret.engine import Channel
@@ -41,6 +45,9 @@ QUEUES: dict[str, dict[str, Any]] = {
 #: What is done -> how often, beside the others.
 STEPS = {
     "publish": 30,
+    "publish run": 12,
+    "consume": 4,
+    "cancel": 2,
     "fan out": 5,
     "get": 20,
     "ack": 8,
@@ -78,6 +85,7 @@ class World:
     storage: Storage = field(init=False)
     channel: Channel = field(init=False)
     promised: dict[str, list[Kept]] = field(factory=dict)
+    consumers: list[str] = field(factory=list)
     committed_ms: int = 0
     published: int = 0
 
@@ -94,6 +102,7 @@ class World:
         # What dies here is a process, not the machine.
         self.storage.database._sql.execute("PRAGMA synchronous=OFF")
         self.channel = self.broker.channel()
+        self.consumers = []
 
     def declare(self, name: str) -> None:
         self.broker.queue_declare(name, arguments=QUEUES[name])
@@ -102,13 +111,22 @@ class World:
     def step(self, what: str, name: str, number: int) -> None:
         if name not in self.broker.virtual_hosts["/"].queues:
             self.declare(name)
-        tags = list(self.channel._unacked)
+        tags = [*self.channel._unacked]
+        for run in self.channel._held_runs:
+            tags += range(run.first_tag, run.end_tag)
         tag = tags[number % len(tags)] if tags else 0
         match what:
             case "publish":
                 for _ in range(number % 3 + 1):
                     mode = 1 if number > 95 else 2
                     self.publish("", name, Properties(delivery_mode=mode, priority=number % 4))
+            case "publish run":
+                self.publish_run("all" if number < 20 else "", name, number)
+            case "consume" if name not in ("ttl", "short"):
+                self.channel.basic_qos(prefetch_count=number % 5 + 1)
+                self.consumers.append(self.channel.basic_consume(name, lambda *_: None))
+            case "cancel" if self.consumers:
+                self.channel.basic_cancel(self.consumers.pop())
             case "fan out":
                 self.publish("all", "", Properties(delivery_mode=2, headers={"n": number}))
             case "get":
@@ -144,6 +162,21 @@ class World:
         body = str(self.published).encode() * (self.published % 7)
         self.broker.basic_publish(exchange, routing_key, body, properties)
 
+    def publish_run(self, exchange: str, routing_key: str, number: int) -> None:
+        """Publish some messages as a client's socket brings them."""
+        contents, sizes = [], []
+        for at in range(number % 6 + 2):
+            self.published += 1
+            body = str(self.published).encode() * (self.published % 4)
+            mode = 1 if number % 10 == 0 or (number % 10 == 1 and at % 2) else 2
+            header = encode_header(Properties(delivery_mode=mode), len(body))
+            content = _frame(2, header) + (_frame(3, body) if body else b"")
+            contents.append(content)
+            sizes.append(len(body))
+        address = encode_short_string(exchange) + encode_short_string(routing_key)
+        run = WireRun(1, contents, sizes, [Address(exchange, routing_key, address, False, False)])
+        self.channel.publish_run(run)
+
     def commit(self) -> None:
         self.storage.flush()
         self.committed_ms = self.clock.now_ms()
@@ -151,13 +184,15 @@ class World:
 
     def seen(self) -> dict[str, list[Kept]]:
         """Return what is durable of each queue, in order."""
-        held = self.channel._unacked.values()
+        held = [*self.channel._unacked.values()]
+        for run in self.channel._held_runs:
+            held += run.entries()
         found = {}
         for name, queue in self.broker.virtual_hosts["/"].queues.items():
-            out = [entry for entry in held if entry.queue is queue]
-            entries = [entry for entry in (*queue.ready, *out) if entry.stored]
-            entries.sort(key=lambda entry: entry.position)
-            found[name] = [_kept(entry, is_out=entry in out) for entry in entries]
+            out = [(entry, True) for entry in held if entry.queue is queue]
+            entries = [*((entry, False) for entry in queue.ready), *out]
+            entries.sort(key=lambda pair: pair[0].position)
+            found[name] = [_kept(e, is_out=is_out) for e, is_out in entries if e.stored]
         return found
 
     def crash(self) -> None:
@@ -168,6 +203,10 @@ class World:
         assert self.seen() == self.promised
         self.commit()
         assert self.seen() == self.promised
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    return pack(">BHI", kind, 1, len(payload)) + payload + b"\xce"
 
 
 def _kept(entry: QueuedMessage, *, is_out: bool) -> Kept:

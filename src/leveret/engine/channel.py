@@ -64,11 +64,12 @@ class Channel(TopologyMethods, TransactionMethods, RunMethods):
         """Return the figures as they are now."""
         from leveret.engine.statistics import ChannelStatistics
 
+        held = sum(count for _, _, count, _ in self._held_confirms)
         return ChannelStatistics(
             number=self.number,
             user=self.connection.access.user.name,
             unacked=len(self._unacked) + sum(map(len, self._held_runs)),
-            unconfirmed=len(self._confirmed) + len(self._refused) + len(self._held_confirms),
+            unconfirmed=len(self._confirmed) + len(self._refused) + held,
             prefetch=self._prefetch,
             global_prefetch=self._global_prefetch,
             confirms=self._publish_seq > 0,

@@ -77,8 +77,8 @@ class ChannelBase:
     _answers: bool = field(default=False, init=False)
     _confirmed: list[int] = field(factory=list, init=False)
     _refused: list[int] = field(factory=list, init=False)
-    # (group, sequence number, taken) of messages whose group is not durable yet
-    _held_confirms: deque[tuple[int, int, bool]] = field(factory=deque, init=False)
+    # (group, first sequence number, how many, taken) of messages whose group is not durable yet
+    _held_confirms: deque[tuple[int, int, int, bool]] = field(factory=deque, init=False)
     #: Confirms wait for `flush_confirms`, so that a face can coalesce those of one turn.
     coalesce_confirms: bool = field(default=False, init=False)
     _tx: Transaction | None = field(default=None, init=False)

@@ -157,9 +157,7 @@ class PublishMethods(ChannelBase):
             self._unroutable(message, mandatory)
         if self._publish_seq:
             if journal is not None and journal.appended != appended:
-                if not self._held_confirms:
-                    self._host.broker.await_durable(self)
-                self._held_confirms.append((journal.group, self._publish_seq, taken))
+                self.hold_confirms(journal.group, 1, taken=taken)
             else:
                 (self._confirmed if taken else self._refused).append(self._publish_seq)
             self._publish_seq += 1
@@ -167,12 +165,18 @@ class PublishMethods(ChannelBase):
                 self.flush_confirms()
         return taken
 
+    def hold_confirms(self, group: int, count: int, *, taken: bool) -> None:
+        """Have the next confirms wait until a group is durable."""
+        if not self._held_confirms:
+            self._host.broker.await_durable(self)
+        self._held_confirms.append((group, self._publish_seq, count, taken))
+
     def release(self, group: int) -> bool:
         """Confirm what is durable now that a group is; say whether some of it is not yet."""
         held = self._held_confirms
         while held and held[0][0] <= group:
-            _, sequence, taken = held.popleft()
-            (self._confirmed if taken else self._refused).append(sequence)
+            _, first, count, taken = held.popleft()
+            (self._confirmed if taken else self._refused).extend(range(first, first + count))
         if not self.closed:
             self.flush_confirms()
         return bool(held)

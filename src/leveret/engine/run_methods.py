@@ -37,12 +37,17 @@ class RunMethods(PublishMethods, ConsumeMethods):
                 self.publish(run.message(index), mandatory)
             return
         host, count = self._host, len(run)
+        journal = host.broker.journal
+        appended = 0 if journal is None else journal.appended
         host.published[run.exchange] += count
         for targets, part in routed:
             for queue in targets:
                 queue.publish_run(part)
         if self._publish_seq:
-            self._confirmed.extend(range(self._publish_seq, self._publish_seq + count))
+            if journal is not None and journal.appended != appended:
+                self.hold_confirms(journal.group, count, taken=True)
+            else:
+                self._confirmed.extend(range(self._publish_seq, self._publish_seq + count))
             self._publish_seq += count
             if not self.coalesce_confirms:
                 self.flush_confirms()

@@ -9,21 +9,23 @@ become one, which keeps the messages of each queue in the order of their positio
 from __future__ import annotations
 
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field, frozen
 
 from leveret.fields import encode_table
-from leveret.storage.paging import runs_of
+from leveret.storage.queue_log import LoggedRun, QueueLog
 from leveret.storage.records import encode_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from leveret.properties import FieldValue
-    from leveret.queues import PagedRun, QueuedMessage
+    from leveret.queues import QueuedMessage
 
-__all__ = ["Group", "QueueLog", "StoreJournal"]
+    Entries: TypeAlias = dict[QueuedMessage | LoggedRun, None]
+
+__all__ = ["Group", "Merge", "StoreJournal"]
 
 #: Below this many bytes nothing is written again to save space.
 COMPACT_FROM = 8 * 1024 * 1024
@@ -63,63 +65,6 @@ class Group:
 
 
 @define(eq=False)
-class QueueLog:
-    """Where one queue notes its messages."""
-
-    journal: StoreJournal
-    queue_id: int
-    #: The highest position ever delivered, and the one noted in a group before; -1 for none.
-    mark: int = -1
-    noted: int = -1
-
-    def enqueued(self, entry: QueuedMessage) -> None:
-        """Note a message that came in."""
-        journal = self.journal
-        if not journal.has_news:
-            journal.begin()
-        entry.stored = journal.group
-        journal.current[entry] = None
-        journal.appended += 1
-
-    def delivered(self, entry: QueuedMessage) -> None:
-        """Note that a message is with a consumer."""
-        if entry.position > self.mark:
-            if self.mark == self.noted:
-                journal = self.journal
-                if not journal.has_news:
-                    journal.begin()
-                journal.marked.append(self)
-            self.mark = entry.position
-
-    def returned(self, entry: QueuedMessage) -> None:
-        """Note that a message came back, and how often it did."""
-        journal = self.journal
-        if not journal.has_news:
-            journal.begin()
-        if entry.stored != journal.group:
-            journal.returned += (self.queue_id, entry.position, entry.delivery_count)
-        journal.appended += 1
-
-    def settled(self, entry: QueuedMessage) -> None:
-        """Note that a message is gone."""
-        journal = self.journal
-        if not journal.has_news:
-            journal.begin()
-        journal.appended += 1
-        if entry.stored == journal.group:
-            del journal.current[entry]
-        else:
-            del journal.live[entry.stored][entry]
-            position = entry.position
-            journal.settle(self.queue_id, position, position + 1)
-
-    def page_out(self, entries: Sequence[QueuedMessage]) -> tuple[list[PagedRun], int]:
-        """Take durable messages out of memory, from the first on; return how many it took."""
-        runs, taken = runs_of(self, entries)
-        return [*runs], taken
-
-
-@define(eq=False)
 class StoreJournal:
     """The engine's `Journal`. `seal` ends a group; whoever owns the store writes it."""
 
@@ -132,11 +77,15 @@ class StoreJournal:
     #: Called when the first record of a group is appended.
     on_news: Callable[[], object] | None = field(default=None, init=False)
     #: The messages of the group being gathered.
-    current: dict[QueuedMessage, None] = field(factory=dict, init=False)
+    current: Entries = field(factory=dict, init=False)
     #: group -> its messages that are alive; oldest first
-    live: dict[int, dict[QueuedMessage, None]] = field(factory=dict, init=False)
+    live: dict[int, Entries] = field(factory=dict, init=False)
     #: group -> how many more are alive, and not in memory; none are 0
     paged: dict[int, int] = field(factory=dict, init=False)
+    #: group -> how many more of its messages are alive than it has entries: those of runs
+    in_runs: dict[int, int] = field(factory=dict, init=False)
+    #: Whether messages of a queue stand in the order of their positions within each group.
+    is_ordered: bool = field(default=True, init=False)
     #: group -> (bytes, messages) as written
     sizes: dict[int, tuple[int, int]] = field(factory=dict, init=False)
     #: group that others were merged into -> the group that is written with it; forgotten later on
@@ -197,6 +146,18 @@ class StoreJournal:
             else:
                 del self.paged[number]
 
+    def entries_of(self, number: int) -> Entries:
+        """Return the entries of a group that are alive and in memory."""
+        return self.current if number == self.group else self.live.get(number, {})
+
+    def count_in_runs(self, number: int, count: int) -> None:
+        """Take note of messages that are alive in a group beside its entries, or are not."""
+        left = self.in_runs.get(number, 0) + count
+        if left:
+            self.in_runs[number] = left
+        else:
+            self.in_runs.pop(number, None)
+
     def begin(self) -> None:
         """Take note that the group being gathered holds something from now on."""
         self.has_news = True
@@ -208,7 +169,7 @@ class StoreJournal:
         if self._queues_gone:
             self._forget_deleted_queues()
         merge = self._merge() if self.group % COMPACT_EVERY == 0 else None
-        messages = encode_entries(_with_outs(self.current))
+        messages, count = encode_entries(self._ordered(self.current))
         marks: list[int] = []
         for log in self.marked:
             marks += (log.queue_id, log.noted + 1, log.mark + 1)
@@ -216,7 +177,7 @@ class StoreJournal:
         number = self.group
         if self.current or self.settled or self.returned or marks:
             self.live[number] = self.current
-            self.sizes[number] = (len(messages), len(self.current))
+            self.sizes[number] = (len(messages), count)
         objects = tuple((kind, key, value) for (kind, key), value in self._objects.items())
         group = Group(
             number,
@@ -246,56 +207,64 @@ class StoreJournal:
         for entries in (self.current, *self.live.values()):
             for entry in [entry for entry in entries if entry.queue.deleted]:
                 del entries[entry]
+                if isinstance(entry, LoggedRun):
+                    self.count_in_runs(entry.stored, 1 - entry.alive)
 
     def _merge(self) -> Merge | None:
         """Take together the oldest groups that are mostly dead, where most of the log is."""
         total = sum(size for size, _ in self.sizes.values())
         alive = sum(
-            size * (len(self.live[number]) + self.paged.get(number, 0)) // max(count, 1)
+            size * (self._alive(number) + self.paged.get(number, 0)) // max(count, 1)
             for number, (size, count) in self.sizes.items()
         )
         if total < COMPACT_FROM or alive * 2 > total:
             return None
         numbers: list[int] = []
-        merged: dict[QueuedMessage, None] = {}
+        merged: Entries = {}
         moved = 0
         for number, entries in self.live.items():
             if number in self.paged or moved > COMPACT_STEP:
                 if numbers:
                     break
                 continue
-            if numbers or len(entries) * 2 <= self.sizes[number][1]:
+            size, count = self.sizes[number]
+            alive = self._alive(number)
+            if numbers or alive * 2 <= count:
                 numbers.append(number)
                 merged |= entries
-                moved += sum(entry.message.size for entry in entries)
+                moved += size * alive // max(count, 1)
         if not numbers:
             return None
-        messages = encode_entries(_with_outs(merged))
+        messages, count = encode_entries(self._ordered(merged))
         last = numbers[-1]
         for entry in merged:
             entry.stored = last
+        self.in_runs = {n: more for n, more in self.in_runs.items() if n not in numbers}
+        self.count_in_runs(last, count - len(merged))
         gone = set(numbers[:-1])
         self.live = {n: entries for n, entries in self.live.items() if n not in gone}
         self.sizes = {n: sizes for n, sizes in self.sizes.items() if n not in gone}
         still = {n: group for n, group in self.merged_in.items() if group > self.durable_group}
         self.merged_in = still | {last: self.group}
         self.live[last] = merged
-        self.sizes[last] = (len(messages), len(merged))
+        self.sizes[last] = (len(messages), count)
         return Merge(numbers[0], last, messages)
+
+    def _alive(self, number: int) -> int:
+        return len(self.live[number]) + self.in_runs.get(number, 0)
+
+    def _ordered(self, entries: Entries) -> Iterable[QueuedMessage | LoggedRun]:
+        if self.is_ordered:
+            return entries
+        return sorted(entries, key=lambda entry: (entry.queue.journal_id, entry.position))
 
     def check(self) -> None:
         """Assert that each living message stands in the group that it names."""
         for number, entries in (*self.live.items(), (self.group, self.current)):
             assert all(entry.stored == number or entry.queue.deleted for entry in entries)
+            runs = [entry for entry in entries if isinstance(entry, LoggedRun)]
+            assert self.in_runs.get(number, 0) == sum(run.alive - 1 for run in runs)
         assert list(self.live) == sorted(self.live) == list(self.sizes)
-
-
-def _with_outs(entries: Iterable[QueuedMessage]) -> Iterator[tuple[QueuedMessage, bool]]:
-    """Yield each with whether it was with a consumer: after a crash it comes back redelivered."""
-    for entry in entries:
-        log = entry.queue.journal
-        assert isinstance(log, QueueLog)
-        yield entry, entry.redelivered or entry.position <= log.mark
 
 
 def numbers(values: list[int]) -> bytes:

@@ -12,8 +12,8 @@ from leveret.storage.records import decode_entries
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from leveret.queues import Queue
-    from leveret.storage.journal import QueueLog
+    from leveret.queues import Queue, QueuedRun
+    from leveret.storage.queue_log import QueueLog
 
 __all__ = ["StoredRun", "runs_of"]
 
@@ -37,19 +37,23 @@ class StoredRun:
     states: dict[int, tuple[bool, int]] = field(factory=dict)
     _last_first: int = field(default=-1, init=False)
 
-    def add(self, entry: QueuedMessage) -> None:
-        """Take in the message behind the last."""
-        position = entry.position
-        self.count += 1
-        self.groups[entry.stored] = self.groups.get(entry.stored, 0) + 1
-        self.body_bytes += entry.message.size
-        if self.ranges.get(self._last_first) == position:
-            self.ranges[self._last_first] = position + 1
+    def add(self, item: QueuedMessage | QueuedRun, number: int) -> None:
+        """Take in the messages behind the last, which stand in a group of that number."""
+        first = item.position
+        if isinstance(item, QueuedMessage):
+            count, size = 1, item.message.size
+            if item.redelivered or item.delivery_count:
+                self.states[first] = (item.redelivered, item.delivery_count)
         else:
-            self.ranges[position] = position + 1
-            self._last_first = position
-        if entry.redelivered or entry.delivery_count:
-            self.states[position] = (entry.redelivered, entry.delivery_count)
+            count, size = len(item), item.body_bytes
+        self.count += count
+        self.groups[number] = self.groups.get(number, 0) + count
+        self.body_bytes += size
+        if self.ranges.get(self._last_first) == first:
+            self.ranges[self._last_first] = first + count
+        else:
+            self.ranges[first] = first + count
+            self._last_first = first
 
     def read(self) -> list[QueuedMessage]:
         """Return copies, in order.
@@ -84,6 +88,7 @@ class StoredRun:
         entries = self.read()
         for entry in entries:
             journal.live[entry.stored][entry] = None
+        journal.is_ordered = False
         journal.count_paged(self.groups, -1)
         return entries
 
@@ -96,21 +101,23 @@ class StoredRun:
         journal.count_paged(self.groups, -1)
 
 
-def runs_of(log: QueueLog, entries: Sequence[QueuedMessage]) -> tuple[list[StoredRun], int]:
-    """Make runs of what is durable, from the first on; return them, and how many it is.
+def runs_of(
+    log: QueueLog, items: Sequence[QueuedMessage | QueuedRun]
+) -> tuple[list[StoredRun], int]:
+    """Make runs of what is durable, from the first on; return them, and how many items it is.
 
     A queue that has messages of which no copy is on the disk keeps all behind the first of them.
     """
     journal = log.journal
     runs: list[StoredRun] = []
     taken = 0
-    for entry in entries:
-        if not entry.stored or not journal.is_durable(entry.stored):
+    for item in items:
+        number = log.let_go(item)
+        if not number:
             break
-        if not runs or (runs[-1].count >= RUN_MESSAGES and entry.stored not in runs[-1].groups):
-            runs.append(StoredRun(log, entry.queue))
-        runs[-1].add(entry)
-        del journal.live[entry.stored][entry]
+        if not runs or (runs[-1].count >= RUN_MESSAGES and number not in runs[-1].groups):
+            runs.append(StoredRun(log, item.queue))
+        runs[-1].add(item, number)
         taken += 1
     for run in runs:
         journal.count_paged(run.groups, 1)

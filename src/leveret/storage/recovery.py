@@ -7,7 +7,6 @@ second reading each message that is made is alive, and can leave memory again at
 from __future__ import annotations
 
 import gc
-from bisect import bisect_right
 from collections import defaultdict
 from contextlib import contextmanager
 from struct import unpack
@@ -18,6 +17,7 @@ from attrs import define, field, frozen
 from leveret.engine.durable import KINDS, forget_defaults, restore
 from leveret.fields import decode_table
 from leveret.queues import QueuedMessage
+from leveret.storage.ranges import Ranges
 from leveret.storage.records import decode_entries
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ class Recovery:
 class Fates:
     """What became of one queue's messages after they were written."""
 
-    #: The settled positions as ranges, in order and apart: where they begin, and where they end.
-    firsts: list[int] = field(factory=list)
-    behinds: list[int] = field(factory=list)
+    #: The positions of those that are gone.
+    settled: Ranges = field(factory=Ranges)
     #: Positions below this were with a consumer.
     delivered: int = 0
     #: position -> delivery count of a message that came back
@@ -58,29 +57,7 @@ class Fates:
     @property
     def next_position(self) -> int:
         """The first position of which nothing is known."""
-        return max(self.delivered, self.behinds[-1] if self.behinds else 0)
-
-    def settle(self, first: int, behind: int) -> None:
-        """Add settled positions, none of which is settled yet. O(1) in order, else O(ranges)."""
-        firsts, behinds = self.firsts, self.behinds
-        at = bisect_right(firsts, first)
-        joins = at > 0 and behinds[at - 1] == first
-        if at < len(firsts) and firsts[at] == behind:
-            if joins:
-                behinds[at - 1] = behinds.pop(at)
-                del firsts[at]
-            else:
-                firsts[at] = first
-        elif joins:
-            behinds[at - 1] = behind
-        else:
-            firsts.insert(at, first)
-            behinds.insert(at, behind)
-
-    def is_settled(self, position: int) -> bool:
-        """Say whether a message is gone. O(log ranges)."""
-        at = bisect_right(self.firsts, position)
-        return at > 0 and position < self.behinds[at - 1]
+        return max(self.delivered, self.settled.end)
 
 
 def recover(
@@ -145,7 +122,7 @@ def _restore_objects(broker: Broker, database: Database) -> int:
 
 def _note_fates(group: Group, fates: dict[int, Fates]) -> None:
     for number, first, behind in _triples(group.settled):
-        fates[number].settle(first, behind)
+        fates[number].settled.add(first, behind)
     for number, position, deliveries in _triples(group.returned):
         fates[number].returned[position] = deliveries
     for number, _, behind in _triples(group.delivered):
@@ -163,7 +140,7 @@ def _restore_group(
     ):
         count += 1
         fate = fates[number]
-        if number not in queues or fate.is_settled(position):
+        if number not in queues or position in fate.settled:
             continue
         if position in fate.returned:
             redelivered, deliveries = True, fate.returned[position]
