@@ -3,7 +3,7 @@
 The store is a log of groups. Settling a message that stands in an earlier group adds a record to
 the present one; a message settled within its own group is never written. The oldest groups are
 dropped once nothing in them is alive; where a few messages hold up many dead ones, groups in a row
-become one, which keeps the messages of each queue in the order of their positions.
+become one. So a queue's messages are in order from group to group; within one they may not be.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from leveret.storage.queue_log import LoggedRun, QueueLog
 from leveret.storage.records import encode_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from leveret.properties import FieldValue
     from leveret.queues import QueuedMessage
@@ -84,8 +84,6 @@ class StoreJournal:
     paged: dict[int, int] = field(factory=dict, init=False)
     #: group -> how many more of its messages are alive than it has entries: those of runs
     in_runs: dict[int, int] = field(factory=dict, init=False)
-    #: Whether messages of a queue stand in the order of their positions within each group.
-    is_ordered: bool = field(default=True, init=False)
     #: group -> (bytes, messages) as written
     sizes: dict[int, tuple[int, int]] = field(factory=dict, init=False)
     #: group that others were merged into -> the group that is written with it; forgotten later on
@@ -169,7 +167,7 @@ class StoreJournal:
         if self._queues_gone:
             self._forget_deleted_queues()
         merge = self._merge() if self.group % COMPACT_EVERY == 0 else None
-        messages, count = encode_entries(self._ordered(self.current))
+        messages, count = encode_entries(self.current)
         marks: list[int] = []
         for log in self.marked:
             marks += (log.queue_id, log.noted + 1, log.mark + 1)
@@ -235,7 +233,7 @@ class StoreJournal:
                 moved += size * alive // max(count, 1)
         if not numbers:
             return None
-        messages, count = encode_entries(self._ordered(merged))
+        messages, count = encode_entries(merged)
         last = numbers[-1]
         for entry in merged:
             entry.stored = last
@@ -252,11 +250,6 @@ class StoreJournal:
 
     def _alive(self, number: int) -> int:
         return len(self.live[number]) + self.in_runs.get(number, 0)
-
-    def _ordered(self, entries: Entries) -> Iterable[QueuedMessage | LoggedRun]:
-        if self.is_ordered:
-            return entries
-        return sorted(entries, key=lambda entry: (entry.queue.journal_id, entry.position))
 
     def check(self) -> None:
         """Assert that each living message stands in the group that it names."""

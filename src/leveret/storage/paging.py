@@ -88,7 +88,6 @@ class StoredRun:
         entries = self.read()
         for entry in entries:
             journal.live[entry.stored][entry] = None
-        journal.is_ordered = False
         journal.count_paged(self.groups, -1)
         return entries
 

@@ -159,7 +159,6 @@ class QueueLog:
         entry.stored = logged.stored
         self._forget(logged, position, position + 1)
         journal.entries_of(entry.stored)[entry] = None
-        journal.is_ordered = False
 
     # -- memory
 

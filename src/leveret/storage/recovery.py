@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from contextlib import contextmanager
+from operator import attrgetter
 from struct import unpack
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,7 @@ def _restore_group(
 ) -> int:
     """Put the messages of a group that are alive into their queues; return how many it is."""
     count = 0
+    entries: list[QueuedMessage] = []
     live = journal.live[group.number] = {}
     for number, message, position, expires_at_ms, redelivered, deliveries in decode_entries(
         group.messages
@@ -154,7 +156,10 @@ def _restore_group(
         )
         entry.stored = group.number
         live[entry] = None
-        queues[number].restore(entry)
+        entries.append(entry)
+    entries.sort(key=attrgetter("position"))
+    for entry in entries:
+        entry.queue.restore(entry)
     journal.sizes[group.number] = (len(group.messages), count)
     return len(live)
 
