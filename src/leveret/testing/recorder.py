@@ -77,6 +77,7 @@ class Recorder:
                     "vhost": host,
                     "durable": queue.durable,
                     "auto_delete": queue.auto_delete,
+                    "type": queue.settings.type,
                     "arguments": dict(queue.arguments),
                 },
             )
@@ -132,12 +133,14 @@ class Recorder:
         """
         import json
 
+        from leveret.config.definitions import SECTIONS
         from leveret.config.importing import import_definitions
 
         hosts = dict.fromkeys(["/"])
         for objects in self._found.values():
             hosts |= dict.fromkeys(identity[0] for identity in objects)
-        definitions = {
+        definitions: dict[str, list[Any]] = {
+            **{section: [] for section in SECTIONS},
             "vhosts": [{"name": name} for name in hosts],
             **{section: list(objects.values()) for section, objects in self._found.items()},
         }
