@@ -16,8 +16,6 @@ from leveret.testing import Amqp, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["pytester"]
-
 
 @pytest.fixture
 def amqp() -> Iterator[Amqp]:

@@ -200,10 +200,16 @@ def test_a_strict_test_fails_with_the_list_of_what_it_leaves_open(
             amqp.broker.queue_declare("q")
             amqp.publish("", "q")
             amqp.broker.basic_get("q")
+
+        def test_that_failed_before_it_could_tidy_up(amqp):
+            amqp.broker.queue_declare("q")
+            amqp.publish("", "q")
+            amqp.broker.basic_get("q")
+            assert False
         """
     )
     result = project.test()
-    result.assert_outcomes(passed=2, errors=1)
+    result.assert_outcomes(passed=2, failed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
             "the test leaves something open:",

@@ -25,15 +25,17 @@ class LeftOpenError(AssertionError):
 class Amqp(Asserting, Breaking):
     """A broker behind a real socket, and everything a test wants of it."""
 
-    def finish(self) -> None:
+    def finish(self, *, passed: bool = True) -> None:
         """End the test: let go of everything, and raise what is to be raised.
+
+        A test that has not `passed` leaves things open because of that: it is not told so as well.
 
         Raises:
             LeftOpenError: the test is strict, and something is open; the text lists it.
             ExceptionGroup: the test's own functions raised, when the server called them.
 
         """
-        left = self.left_open() if self.settings.strict else []
+        left = self.left_open() if self.settings.strict and passed else []
         self.close()
         if self._errors:
             raise BaseExceptionGroup("what the server's thread called raised", self._errors)

@@ -28,6 +28,8 @@ _MARKER = (
     " how the broker of a test is made"
 )
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
+#: Whether a test failed, once it was called.
+_FAILED: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -174,7 +176,7 @@ def amqp(request: pytest.FixtureRequest, leveret_settings: Settings) -> Iterator
         given.record(recorder.record)
     yield given
     try:
-        given.finish()
+        given.finish(passed=not request.node.stash.get(_FAILED, False))
     except LeftOpenError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -210,6 +212,7 @@ def pytest_runtest_makereport(
     """Show beside a failure what was published, and what became of it."""
     report = yield
     if report.when == "call" and report.failed:
+        item.stash[_FAILED] = True
         given = getattr(item, "funcargs", {}).get("amqp")
         describe = getattr(given, "describe", None)
         text = describe() if describe is not None else ""
@@ -221,13 +224,14 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what was recorded, or hand it to the process that runs the workers."""
     recorder = session.config.stash.get(_RECORDER, None)
-    if recorder is None:
+    file = session.config.getoption("leveret_record")
+    if recorder is None or file is None:
         return
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["leveret_recorded"] = repr(recorder.found())
     else:
-        recorder.write(Path(session.config.getoption("leveret_record")))
+        recorder.write(Path(file))
 
 
 @pytest.hookimpl(optionalhook=True)
