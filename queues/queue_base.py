@@ -12,7 +12,9 @@ from attrs import define, field
 
 from leveret.queues.consumers import Consumers
 from leveret.queues.ready import FifoReady, PriorityReady, ReturnsFirstReady
+from leveret.queues.ready_runs import FifoRuns
 from leveret.queues.rules import QueueRules
+from leveret.queues.run import QueuedRun
 from leveret.queues.settings import QueueSettings
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ class QueueBase:
     _refuses: bool = field(default=False, init=False)
     _message_ttl_ms: int | None = field(default=None, init=False)
     _is_quorum: bool = field(default=False, init=False)
-    # No setting asks for a look at each message.
+    # No setting asks for a look at each message, but for its time to live.
     _is_plain: bool = field(default=False, init=False)
     # The deadline that the expiry timer is set to; None while it is not set.
     _expiry_timer_ms: int | None = field(default=None, init=False)
@@ -159,7 +161,6 @@ class QueueBase:
         self._is_plain = (
             not self._limited
             and not self._is_quorum
-            and settings.message_ttl_ms is None
             and settings.max_priority is None
             and not settings.single_active_consumer
         )
@@ -241,14 +242,21 @@ class QueueBase:
         if self._is_quorum and isinstance(self.ready, PriorityReady):
             self._expire_by_priority(self.ready, now_ms)
             return
-        while (head := self.ready.peek()) is not None:
+        while (head := self._head()) is not None:
             if head.expires_at_ms is None:
                 return
             if head.expires_at_ms > now_ms:
                 self._expire_at(head.expires_at_ms)
                 return
-            self._kill_head("expired")
+            for _ in range(len(head) if isinstance(head, QueuedRun) else 1):
+                self._kill_head("expired")
         self._may_expire = False
+
+    def _head(self) -> QueuedMessage | QueuedRun | None:
+        """Return the ready message, or the run of such, that is next."""
+        ready = self.ready
+        head = ready.head_run() if isinstance(ready, FifoRuns) else None
+        return head or ready.peek()
 
     def _expire_by_priority(self, ready: PriorityReady, now_ms: int) -> None:
         """Let go of what is due at the head of each priority, as quorum queues do (S99)."""

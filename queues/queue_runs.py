@@ -1,7 +1,7 @@
 """How a queue takes, hands over and settles messages by the run (`run.py`).
 
-Only a plain queue does: classic, in the order of publishing, without limit or time to live. All
-others get each message as one of its own.
+Only a plain queue does: classic, in the order of publishing, without limit. All others get each
+message as one of its own.
 """
 
 from __future__ import annotations
@@ -30,17 +30,22 @@ class RunQueue(QueueBase):
 
     def takes_run(self, run: MessageRun) -> bool:
         """Say whether `publish_run` may be called with it now."""
-        return (
-            self._is_plain
-            and not self._may_expire
-            and (self.journal is None or run.is_persistent is not None)
-            and not isinstance(self.ready, PagedReady)
-        )
+        if not self._is_plain or isinstance(self.ready, PagedReady):
+            return False
+        if self.journal is None:
+            return True
+        persistent = run.is_persistent
+        if persistent:  # the journal notes no deadline for a run
+            return not run.expiration and self._message_ttl_ms is None
+        return persistent is not None
 
-    def publish_run(self, run: MessageRun) -> None:
-        """Take messages, as so many calls of `publish` would."""
+    def publish_run(self, run: MessageRun, expiration_ms: int | None) -> None:
+        """Take messages, as so many calls of `publish` would; `expiration_ms` is that of each."""
         stop = len(run)
-        queued = QueuedRun(run, cast("Queue", self), self._next_position, 0, stop)
+        expires_at_ms = None
+        if self._message_ttl_ms is not None or expiration_ms is not None:
+            expires_at_ms = self._expiry(self._message_ttl_ms, expiration_ms)
+        queued = QueuedRun(run, cast("Queue", self), self._next_position, 0, stop, expires_at_ms)
         self._next_position += stop
         if self.journal is not None and run.is_persistent:
             self.journal.enqueued_run(queued)
@@ -54,8 +59,12 @@ class RunQueue(QueueBase):
         self._runs_ready().push_run(queued)
         self.ready_count += len(queued)
         self.ready_bytes += queued.body_bytes
+        if expires_at_ms is not None:
+            self._may_expire = True
         if self.consumers.take_turns:
             self.start()
+        if self._may_expire:
+            self._expire()
 
     def _runs_ready(self) -> FifoRuns:
         ready = self.ready

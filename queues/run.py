@@ -28,14 +28,15 @@ __all__ = ["MessageRun", "QueuedRun"]
 class MessageRun:
     """Messages to one exchange, published on one channel in this order; never changed.
 
-    None of them has a property that publishing needs to look at, nor a time to live. `sizes` are
-    those of their bodies in bytes.
+    None of them has a property that publishing needs to look at, but for `expiration`, which is the
+    same for all, as received, or empty. `sizes` are those of their bodies in bytes.
     """
 
     __slots__ = ()
 
     if TYPE_CHECKING:
         exchange: str
+        expiration: bytes
         sizes: list[int]
         #: The header frame and the body frame of each, as they came.
         contents: list[bytes]
@@ -78,6 +79,7 @@ class QueuedRun:
     position: int
     start: int
     stop: int
+    expires_at_ms: int | None
     consumer: Consumer | None = field(default=None, init=False)
     first_tag: int = field(default=0, init=False)
     delivered_at_ms: int = field(default=0, init=False)
@@ -99,7 +101,14 @@ class QueuedRun:
 
     def take(self, count: int) -> QueuedRun:
         """Split the first `count` messages off and return them. O(1)."""
-        taken = QueuedRun(self.run, self.queue, self.position, self.start, self.start + count)
+        taken = QueuedRun(
+            self.run,
+            self.queue,
+            self.position,
+            self.start,
+            self.start + count,
+            self.expires_at_ms,
+        )
         taken.consumer, taken.first_tag = self.consumer, self.first_tag
         taken.delivered_at_ms, taken.stored = self.delivered_at_ms, self.stored
         self.start += count
@@ -114,7 +123,7 @@ class QueuedRun:
                 self.run.message(index),
                 self.queue,
                 position,
-                None,
+                self.expires_at_ms,
                 False,
                 0,
                 self.consumer,

@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from leveret.engine.consuming import ConsumeMethods
-from leveret.engine.publishing import PublishMethods
+from leveret.engine.publishing import PublishMethods, parse_expiration
+from leveret.errors import PreconditionFailed
 
 if TYPE_CHECKING:
     from leveret.queues import Consumer, MessageRun, Queue, QueuedRun
@@ -40,9 +41,10 @@ class RunMethods(PublishMethods, ConsumeMethods):
         journal = host.broker.journal
         appended = 0 if journal is None else journal.appended
         host.published[run.exchange] += count
+        expiration_ms = _expiration_ms(run)
         for targets, part in routed:
             for queue in targets:
-                queue.publish_run(part)
+                queue.publish_run(part, expiration_ms)
         if self._publish_seq:
             if journal is not None and journal.appended != appended:
                 self.hold_confirms(journal.group, count, taken=True)
@@ -65,6 +67,10 @@ class RunMethods(PublishMethods, ConsumeMethods):
             or exchange not in self._access.publishable
             or max(run.sizes) > self._max_body_bytes
         ):
+            return None
+        try:
+            _expiration_ms(run)
+        except PreconditionFailed:
             return None
         keys = run.routing_keys()
         routes = self._host.router.remembered_each(exchange, keys)
@@ -134,3 +140,8 @@ class RunMethods(PublishMethods, ConsumeMethods):
             ):
                 self.watch(queued)
         self.listener.delivered_run(consumer.tag, tag, queued)
+
+
+def _expiration_ms(run: MessageRun) -> int | None:
+    text = run.expiration
+    return parse_expiration(text.decode("utf-8", "surrogateescape")) if text else None

@@ -118,7 +118,7 @@ class WireChannel:
         """
         connection = self.connection
         if (
-            type(message) is WireMessage
+            isinstance(message, WireMessage)
             and message.channel == self.number
             and message.size <= connection.body_max
         ):

@@ -6,7 +6,7 @@ what was received. Its flags word says whether a property is there that needs a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
@@ -14,7 +14,9 @@ from leveret.header import FLAG_DELIVERY_MODE, FLAG_PRIORITY, is_persistent, is_
 from leveret.queues import EncodedMessage, MessageRun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from leveret.queues import AnyMessage
 
 __all__ = ["Address", "LargeMessage", "WireMessage", "WireRun"]
 
@@ -69,7 +71,7 @@ class WireMessage(EncodedMessage):
     exchange: str
     routing_key: str
     # What a message has only once it was changed, and then it is no WireMessage any more.
-    expiration_ms = None
+    expiration_ms: int | None = None
     extra_keys = ()
     died = False
 
@@ -92,6 +94,12 @@ class WireMessage(EncodedMessage):
         self.content = content
         self.header_size = header_size
         self.is_plain = is_plain
+
+    def with_changes(self, changes: Mapping[str, Any]) -> AnyMessage:
+        """Return a copy with some of the fields of `Message` changed."""
+        if changes.keys() == {"expiration_ms"} and self.content:
+            return ExpiringMessage(self, changes["expiration_ms"])
+        return super().with_changes(changes)
 
     @property
     def header(self) -> bytes:
@@ -121,6 +129,25 @@ class WireMessage(EncodedMessage):
         if not self.content[19] & (FLAG_PRIORITY >> 8):
             return 0
         return self.properties.priority or 0
+
+
+class ExpiringMessage(WireMessage):
+    """A message whose `expiration` was read; all else is as it came."""
+
+    __slots__ = ("expiration_ms",)
+
+    def __init__(self, message: WireMessage, expiration_ms: int) -> None:
+        super().__init__(
+            message.exchange,
+            message.routing_key,
+            message.address,
+            message.channel,
+            message.size,
+            message.content,
+            message.header_size,
+            False,
+        )
+        self.expiration_ms = expiration_ms
 
 
 class LargeMessage(WireMessage):
@@ -171,16 +198,22 @@ class WireRun(MessageRun):
     or only one where it is that of all.
     """
 
-    __slots__ = ("addresses", "channel", "contents", "exchange", "sizes")
+    __slots__ = ("addresses", "channel", "contents", "exchange", "expiration", "sizes")
 
     def __init__(
-        self, channel: int, contents: list[bytes], sizes: list[int], addresses: list[Address]
+        self,
+        channel: int,
+        contents: list[bytes],
+        sizes: list[int],
+        addresses: list[Address],
+        expiration: bytes,
     ) -> None:
         self.exchange = addresses[0].exchange
         self.channel = channel
         self.contents = contents
         self.sizes = sizes
         self.addresses = addresses
+        self.expiration = expiration
 
     @property
     def is_persistent(self) -> bool | None:
@@ -209,7 +242,7 @@ class WireRun(MessageRun):
             self.sizes[index],
             content,
             int.from_bytes(content[3:7], "big"),
-            True,
+            not self.expiration,
         )
 
     def routing_keys(self) -> Sequence[str]:
@@ -222,4 +255,5 @@ class WireRun(MessageRun):
         if len(addresses) > 1:
             addresses = [addresses[index] for index in indexes]
         contents = [self.contents[index] for index in indexes]
-        return WireRun(self.channel, contents, [self.sizes[i] for i in indexes], addresses)
+        sizes = [self.sizes[index] for index in indexes]
+        return WireRun(self.channel, contents, sizes, addresses, self.expiration)

@@ -8,7 +8,7 @@ from struct import error as StructError
 from typing import TYPE_CHECKING
 
 from leveret.errors import ChannelClosedByBroker, InternalError
-from leveret.header import FIXED_SIZES, is_plain, is_plain_within
+from leveret.header import FIXED_SIZES, is_plain, plain_expiration
 from leveret.wire.connection_base import NO_PUBLISH
 from leveret.wire.content import WireMessage, WireRun
 from leveret.wire.frames import OVERHEAD
@@ -68,7 +68,7 @@ class PublishRuns(SingleFrames):
         contents: list[bytes] = []
         sizes: list[int] = []
         addresses = [address]
-        mixed, usual = False, not address.immediate
+        mixed, usual, expiration = False, not address.immediate, b""
         # What the message before had up to its flags, and between its properties and its body.
         shape: bytes | tuple[()] = NO_PUBLISH
         joint, span, shape_size, fixed = b"", 0, 0, False
@@ -118,17 +118,23 @@ class PublishRuns(SingleFrames):
                 if size == size_before and size > 0:
                     shape, joint = data[at : header_at + 21], data[body_at - 1 : body_at + 7]
                     span, shape_size = behind - at, size
-            if not (fixed or is_plain_within(data, header_at + 19, body_at - 1)):
+            found = b"" if fixed else plain_expiration(data, header_at + 19, body_at - 1)
+            if found is None:
                 try:
                     usual = usual and is_plain(data[header_at + 19 : body_at - 1])
                 except InternalError:
                     if not contents:
                         raise
                     break
+                found = b""
             if not usual:
                 if not contents:
                     return self._publish_one(data, header_at, behind)
                 break
+            if found != expiration:
+                if contents:
+                    break
+                expiration = found
             contents.append(data[header_at:behind])
             sizes.append(size)
             if mixed:
@@ -136,7 +142,7 @@ class PublishRuns(SingleFrames):
             at = behind
         if contents:
             self._last_publish, self._last_address = method, address
-            run = WireRun(channel.number, contents, sizes, addresses)
+            run = WireRun(channel.number, contents, sizes, addresses, expiration)
             self._publish(channel, run, len(sizes) >= _SHORTEST_RUN or end >= _STREAM_BYTES)
         return at
 
