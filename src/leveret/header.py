@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIXED_SIZES",
+    "FLAG_HEADERS",
     "FLAG_PRIORITY",
+    "LARGEST_KEPT",
     "decode_properties",
     "encode_header",
     "is_persistent",
     "is_plain",
     "plain_expiration",
+    "property_mask",
 ]
 
 #: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
@@ -140,6 +143,39 @@ def plain_expiration(data: bytes, at: int, end: int) -> bytes | None:
     except LookupError:  # the data ends, or `_learn_field`
         return None
     return expiration if at == end else None
+
+
+def property_mask(properties: bytes) -> tuple[int, int]:
+    """Return the bits of properties that are not values, as a mask, and what they are.
+
+    Properties of the same size that have the same bits there have the same structure: sizes, and
+    the names and types of headers. These must have neither expiration nor nested headers.
+    """
+    mask = bytearray(len(properties))
+    mask[:2] = b"\xff\xff"
+    at = 2
+    for room in _plain_rooms[properties[:2]]:
+        if room > 0:
+            at += room
+        elif room == 0:
+            mask[at] = 0xFF
+            at += 1 + properties[at]
+        else:
+            table_end = at + 4 + int.from_bytes(properties[at : at + 4], "big")
+            value_at = at + 4
+            while at < table_end:
+                size = 0
+                if value_at < table_end:
+                    name_at = value_at
+                    value_at += 2 + properties[value_at]
+                    size = _fields[properties[name_at:value_at]]
+                    if size < 0:
+                        size = int.from_bytes(properties[value_at : value_at + 4], "big")
+                        value_at += 4
+                mask[at:value_at] = b"\xff" * (value_at - at)
+                at = value_at = value_at + size
+    number = int.from_bytes(mask, "big")
+    return number, int.from_bytes(properties, "big") & number
 
 
 def _learn_rooms(flags: bytes) -> tuple[int, ...]:

@@ -77,8 +77,8 @@ class WireChannel:
         self.closing = False
         #: The method under way asked for no answer.
         self.quiet = False
-        #: basic.publish as a whole frame, as received -> what it says.
-        self.publishes: dict[bytes, Address] = {}
+        #: exchange, mandatory, immediate -> basic.publish as a whole frame -> what it says
+        self.publishes: dict[tuple[str, bool, bool], dict[bytes, Address]] = {}
         #: basic.publish whose content is not complete yet.
         self.content: Any = None
         # consumer tag -> address -> what stands before and behind tag and flag in a deliver frame

@@ -100,6 +100,10 @@ class ConnectionBase:
         self._last_publish: bytes | tuple[()] = NO_PUBLISH
         self._last_channel: WireChannel
         self._last_address: Address
+        # basic.publish as a whole frame -> what it says; those that can stand in a run with it
+        self._last_publishes: dict[bytes, Address]
+        # size of properties -> mask and value of what is not a value in them; None where unknown
+        self._masks: dict[int, tuple[int, int] | None] = {}
         # basic.publish's fields as received -> what they say
         self._addresses: dict[bytes, Address] = {}
 

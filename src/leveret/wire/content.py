@@ -34,14 +34,6 @@ class Address:
     mandatory: bool
     immediate: bool
 
-    def goes_with(self, other: Address) -> bool:
-        """Say whether messages of both can stand in one run."""
-        return (
-            self.exchange == other.exchange
-            and self.mandatory is other.mandatory
-            and not self.immediate
-        )
-
 
 _DELIVERY_MODE = FLAG_DELIVERY_MODE >> 8
 #: The flags, of the first octet, of what stands before delivery mode in a header.
