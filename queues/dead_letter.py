@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from leveret.properties import Long
-from leveret.queues.message import Message
+from leveret.fields import encode_short_string, encode_table
+from leveret.header import HEADER_BYTES, has_headers, plain_expiration, with_headers
+from leveret.properties import Long, Properties
+from leveret.queues.message import EncodedMessage, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +42,44 @@ class DeathRules:
     trusts_client: bool = False
     records_last: bool = True
     old_layout: bool = False
+
+
+class DeadMessage(EncodedMessage):
+    """A message that died, with its header in bytes: all but its `x-death` is as it came."""
+
+    __slots__ = ("_header", "_message", "address", "exchange", "routing_key", "size")
+
+    exchange: str
+    routing_key: str
+    expiration_ms = None
+    extra_keys = ()
+    died = True
+    is_plain = False
+
+    def __init__(
+        self, exchange: str, routing_key: str, header: bytes, message: EncodedMessage
+    ) -> None:
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.address = _address(exchange, routing_key)
+        self.size = message.size
+        self._header = header
+        self._message = message
+
+    @property
+    def header(self) -> bytes:
+        """The payload of the content header."""
+        return self._header
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return self._message.body
+
+
+@functools.lru_cache(maxsize=1024)
+def _address(exchange: str, routing_key: str) -> bytes:
+    return encode_short_string(exchange) + encode_short_string(routing_key)
 
 
 @functools.lru_cache(maxsize=4)
@@ -117,13 +157,68 @@ def record_death(
     *,
     exchange: str | None = None,
     routing_key: str | None = None,
-) -> Message:
+) -> AnyMessage:
     """Return the message as it leaves `queue`, dead for `reason` at `now_ms` (S101–S106).
 
     Its `expiration` is gone, so that it does not expire again where it lands (S106). It is
     addressed to `exchange`, and to `routing_key` where the queue has one for its dead letters,
     which then takes the place of all keys it had, CC and BCC included (S108).
     """
+    to_exchange = message.exchange if exchange is None else exchange
+    to_key = message.routing_key if routing_key is None else routing_key
+    if isinstance(message, EncodedMessage) and not message.extra_keys:
+        header = message.header
+        expiration = plain_expiration(header, HEADER_BYTES, len(header))
+        if expiration is not None and not has_headers(header):
+            table = _first_death(
+                message.exchange,
+                message.routing_key,
+                expiration.decode("utf-8", "surrogateescape") or None,
+                queue,
+                reason,
+                now_ms // 1000,
+                rules,
+            )
+            return DeadMessage(to_exchange, to_key, with_headers(header, table), message)
+    headers = _headers(message, queue, reason, now_ms, rules)
+    if routing_key is not None:
+        headers.pop("CC", None)
+    return Message(
+        to_exchange,
+        to_key,
+        message.properties.replaced(headers, None),
+        message.body,
+        None,
+        message.extra_keys if routing_key is None else (),
+        True,
+        message.size,
+        False,
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _first_death(
+    exchange: str,
+    routing_key: str,
+    expiration: str | None,
+    queue: str,
+    reason: str,
+    seconds: int,
+    rules: DeathRules,
+) -> bytes:
+    """Return the headers, encoded, of a message that had none and dies for the first time.
+
+    Measured: messages that die die many in a second, of the same thing; to write the same table for
+    each, and to read and write their other properties, took three quarters of a dead letter's time.
+    """
+    message = Message(exchange, routing_key, Properties(expiration=expiration), b"")
+    return encode_table(_headers(message, queue, reason, seconds * 1000, rules))
+
+
+def _headers(
+    message: AnyMessage, queue: str, reason: str, now_ms: int, rules: DeathRules
+) -> dict[str, FieldValue]:
+    """Return a message's headers with one more death."""
     given = message.properties.headers
     headers: dict[str, FieldValue] = dict(given) if given else {}
     entry = _entry(message, queue, reason, now_ms, rules)
@@ -137,21 +232,7 @@ def record_death(
         headers["x-last-death-queue"] = queue
         headers["x-last-death-exchange"] = message.exchange
     headers["x-death"] = [entry] if older is None else _merge(entry, older, rules)
-    if routing_key is not None:
-        headers.pop("CC", None)
-    if rules.old_layout:
-        headers = dict(sorted(headers.items()))
-    return Message(
-        message.exchange if exchange is None else exchange,
-        message.routing_key if routing_key is None else routing_key,
-        message.properties.replaced(headers, None),
-        message.body,
-        None,
-        message.extra_keys if routing_key is None else (),
-        True,
-        message.size,
-        False,
-    )
+    return dict(sorted(headers.items())) if rules.old_layout else headers
 
 
 def _deaths(message: AnyMessage) -> list[dict[str, FieldValue]]:

@@ -248,9 +248,20 @@ class QueueBase:
             if head.expires_at_ms > now_ms:
                 self._expire_at(head.expires_at_ms)
                 return
-            for _ in range(len(head) if isinstance(head, QueuedRun) else 1):
+            if isinstance(head, QueuedRun):
+                self._kill_run(head)
+            else:
                 self._kill_head("expired")
         self._may_expire = False
+
+    def _kill_run(self, head: QueuedRun) -> None:
+        """Let go of the run at the head, whose time to live is over."""
+        assert isinstance(self.ready, FifoRuns)
+        taken = self.ready.take_run(head, len(head))
+        self.ready_count -= len(taken)
+        self.ready_bytes -= taken.body_bytes
+        for entry in taken.entries():
+            self._kill(entry, "expired")
 
     def _head(self) -> QueuedMessage | QueuedRun | None:
         """Return the ready message, or the run of such, that is next."""

@@ -28,17 +28,23 @@ __all__ = [
     "FIXED_SIZES",
     "FLAG_HEADERS",
     "FLAG_PRIORITY",
+    "HEADER_BYTES",
     "LARGEST_KEPT",
     "decode_properties",
     "encode_header",
+    "has_headers",
     "is_persistent",
     "is_plain",
     "plain_expiration",
     "property_mask",
+    "with_headers",
 ]
 
 #: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
 HEADER = Struct(">HHQH")
+
+#: What stands in a header before its flags, in bytes.
+HEADER_BYTES = 12
 
 _U64 = Struct(">Q")
 
@@ -67,6 +73,9 @@ FLAG_DELIVERY_MODE = _FLAGS["delivery_mode"]
 FLAG_PRIORITY = _FLAGS["priority"]
 #: Properties that basic.publish checks.
 FLAGS_CHECKED: int = _FLAGS["expiration"] | _FLAGS["reply_to"] | _FLAGS["user_id"]
+
+# What `with_headers` has to go around: what stands before headers, and the expiration.
+_AROUND_HEADERS: int = _FLAGS["content_type"] | _FLAGS["content_encoding"] | _FLAGS["expiration"]
 
 #: Flags of what takes the same room in every header -> the size of that header's payload.
 #: Messages with no more than these are plain.
@@ -176,6 +185,35 @@ def property_mask(properties: bytes) -> tuple[int, int]:
                 at = value_at = value_at + size
     number = int.from_bytes(mask, "big")
     return number, int.from_bytes(properties, "big") & number
+
+
+def has_headers(header: bytes) -> bool:
+    """Say whether a content header's payload has a headers table."""
+    return header[12] & (FLAG_HEADERS >> 8) != 0
+
+
+def with_headers(header: bytes, table: bytes) -> bytes:
+    """Return a content header's payload, which had no headers, with these, and no expiration."""
+    flags = int.from_bytes(header[12:14], "big")
+    at = HEADER.size
+    if not flags & _AROUND_HEADERS:
+        flags |= FLAG_HEADERS
+        return b"".join((header[:12], flags.to_bytes(2, "big"), table, header[at:]))
+    parts = [b"", table]
+    start = at
+    for name, kind in _PROPERTIES:
+        if name == "headers":
+            parts[0] = header[HEADER.size : at]
+            start = at
+        if flags & _FLAGS[name]:
+            room = _ROOM[kind] or 1 + header[at]
+            if name == "expiration":
+                parts.append(header[start:at])
+                start = at + room
+            at += room
+    parts.append(header[start:])
+    flags = (flags | FLAG_HEADERS) & ~_FLAGS["expiration"]
+    return header[:12] + flags.to_bytes(2, "big") + b"".join(parts)
 
 
 def _learn_rooms(flags: bytes) -> tuple[int, ...]:

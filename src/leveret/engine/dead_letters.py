@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from leveret.queues.dead_letter import cycle, is_cycle, record_death
+from leveret.queues.dead_letter import DeadMessage, cycle, is_cycle, record_death
 
 if TYPE_CHECKING:
     from leveret.engine.virtual_host import VirtualHost
@@ -92,10 +92,13 @@ class DeadLetters:
             routing_key=settings.dead_letter_routing_key,
         )
         keys = (dead.routing_key, *dead.extra_keys)
-        targets = host.router.route_keys(exchange.name, keys, dead.properties)
+        targets = host.router.remembered(exchange.name, keys[0]) if len(keys) == 1 else None
+        if targets is None:
+            targets = host.router.route_keys(exchange.name, keys, dead.properties)
         taken = not exchange.name and host.broker.replies.deliver(dead)
         # The history of a first death names but the queue it died in.
-        has_history = message.died or rules.trusts_client
+        first = isinstance(dead, DeadMessage)
+        has_history = not first and (message.died or rules.trusts_client)
         if host.broker.events.active:
             names = [target.name for target in targets]
             host.emit(
