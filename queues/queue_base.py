@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from leveret.queues.paged import PagedRun
     from leveret.queues.queue import Queue
     from leveret.queues.ready import Ready
-    from leveret.queues.run import QueuedRun
 
 __all__ = ["QueueBase", "QueueHost", "QueueJournal"]
 

@@ -133,7 +133,7 @@ def plain_expiration(data: bytes, at: int, end: int) -> bytes | None:
                 expiration = data[at + 1 : at + 1 + data[at]]
                 if not expiration:  # which is none that RabbitMQ takes
                     return None
-                at += 1 + len(expiration)
+                at += 1 + data[at]
             elif room == _NEEDS_LOOK:
                 return None
             else:

@@ -198,7 +198,7 @@ class WireRun(MessageRun):
         contents: list[bytes],
         sizes: list[int],
         addresses: list[Address],
-        expiration: bytes,
+        expiration: bytes = b"",
     ) -> None:
         self.exchange = addresses[0].exchange
         self.channel = channel
