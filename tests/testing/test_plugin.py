@@ -39,6 +39,10 @@ bindings:
   - orders[order.*.paid] -> billing
 """
 
+# pytester forgets what was first imported during a test, but not what is in C and goes on with the
+# classes of then: what reads topology files is imported before.
+config.loads(TOPOLOGY)
+
 #: Plugins that are installed beside: they take time to load, and warn of settings of their own.
 OTHERS = ("asyncio", "anyio", "hypothesispytest", "xdist")
 
@@ -281,7 +285,9 @@ def test_what_clients_declare_is_recorded_as_a_topology_file(project: Project) -
         """
     )
     file = project.path / "recorded.yaml"
-    project.test(f"--leveret-record={file}").assert_outcomes(passed=2)
+    result = project.test(f"--leveret-record={file}")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["leveret: 1 exchanges, 2 queues, 1 bindings recorded in *.yaml"])
     assert file.read_text() == RECORDED
     host = config.load(file).virtual_hosts["/"]
     assert list(host.queues) == ["billing", "shipping"]
@@ -327,6 +333,13 @@ def test_unittest_cases_have_a_broker_each(project: Project) -> None:
     done.stderr.fnmatch_lines(["Ran 3 tests*", "OK"])
 
 
+def test_where_nothing_is_declared_no_file_is_written(project: Project) -> None:
+    project.makepyfile("def test_it(): ...")
+    result = project.test("--leveret-record=recorded.yaml")
+    result.stdout.fnmatch_lines(["leveret: nothing was declared, recorded.yaml is not written"])
+    assert not (project.path / "recorded.yaml").exists()
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("xdist") is None, reason="pip install pytest-xdist to run this"
 )
@@ -344,7 +357,9 @@ def test_workers_of_xdist_have_brokers_of_their_own(project: Project) -> None:
         """
     )
     file = project.path / "recorded.yaml"
-    project.test("-n2", f"--leveret-record={file}", plugin="xdist").assert_outcomes(passed=4)
+    result = project.test("-n2", f"--leveret-record={file}", plugin="xdist")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["leveret: 1 exchanges, 6 queues, 2 bindings recorded in *.yaml"])
     queues = config.load(file).virtual_hosts["/"].queues
     assert set(queues) == {"billing", "shipping", *(f"queue-{n}" for n in range(4))}
 

@@ -230,7 +230,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["leveret_recorded"] = repr(recorder.found())
-    else:
+    elif recorder.found():
         recorder.write(Path(file))
 
 
@@ -240,6 +240,26 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     import ast
 
     recorder = node.config.stash.get(_RECORDER, None)
+    if recorder is None:
+        return
     found = getattr(node, "workeroutput", {}).get("leveret_recorded")
-    if recorder is not None and found:
+    if found is None:
+        recorder.missing.append(f"{node.gateway.id} ({error or 'said nothing'})")
+    else:
         recorder.add(ast.literal_eval(found))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what became of the recording."""
+    recorder = config.stash.get(_RECORDER, None)
+    if recorder is None:
+        return
+    for worker in recorder.missing:
+        terminalreporter.write_line(f"leveret: not recorded: what worker {worker} saw")
+    file = config.getoption("leveret_record")
+    if recorder.found():
+        terminalreporter.write_line(f"leveret: {recorder} recorded in {file}")
+    else:
+        terminalreporter.write_line(f"leveret: nothing was declared, {file} is not written")

@@ -30,6 +30,11 @@ class Recorder:
     _found: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = field(
         factory=lambda: {"exchanges": {}, "queues": {}, "bindings": {}}, init=False
     )
+    #: Other processes that did not tell what they found.
+    missing: list[str] = field(factory=list, init=False)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{len(objects)} {section}" for section, objects in self._found.items())
 
     def record(self, broker: Broker) -> None:
         """Look at what is in a broker, and at what is declared in it from now on."""
