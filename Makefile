@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 AMQPLIB := amqplib@2.3.1
 NPM_INSTALL := npm install --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000
 
-.PHONY: demo test test-clients check format bench bench-wire soak clean
+.PHONY: demo test test-clients test-upstream check format bench bench-wire soak clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ test: $(VENV)/.dev  ## the whole test suite
 
 test-clients: $(VENV)/.dev $(VENV)/.clients  ## every client of docs/clients.md against leveret
 	$(BIN)/python -m pytest tests/clients
+
+test-upstream: $(VENV)/.dev  ## the tests that clients are published with, on RabbitMQ and on leveret
+	PYTHONPATH=tests/clients/support:tests/comparison $(BIN)/python -m upstream
 
 check: $(VENV)/.dev $(VENV)/.bench  ## linters, types, import rules
 	$(BIN)/ruff check .

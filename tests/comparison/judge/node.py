@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import pika
 import pika.exceptions
 from attrs import define, frozen
@@ -42,6 +43,12 @@ disk_free_limit.absolute = 1MB
 log.file.level = warning
 """
 
+TLS_CONFIGURATION = """\
+listeners.ssl.1 = 127.0.0.1:{port}
+ssl_options.certfile = {folder}/cert.pem
+ssl_options.keyfile = {folder}/key.pem
+"""
+
 
 class NodeFailed(Exception):
     """The node did not start; the message ends with what it wrote."""
@@ -61,12 +68,13 @@ class _Ports:
     amqp: int
     distribution: int
     epmd: int
+    tls: int
 
 
 def _free_ports() -> _Ports:
-    """Return three ports that were free a moment ago."""
+    """Return ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        sockets = [stack.enter_context(socket.socket()) for _ in attrs.fields(_Ports)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return _Ports(*(each.getsockname()[1] for each in sockets))
@@ -203,10 +211,13 @@ def _environment(home: Path, ports: _Ports) -> dict[str, str]:
     }
 
 
-def _lay_out(home: Path, ports: _Ports, user: str | None) -> None:
+def _lay_out(home: Path, ports: _Ports, user: str | None, tls: Path | None) -> None:
     for name in ("mnesia", "log"):
         (home / name).mkdir()
-    (home / "rabbitmq.conf").write_text(CONFIGURATION.format(port=ports.amqp))
+    configuration = CONFIGURATION.format(port=ports.amqp)
+    if tls:
+        configuration += TLS_CONFIGURATION.format(port=ports.tls, folder=tls)
+    (home / "rabbitmq.conf").write_text(configuration)
     (home / "rabbitmq-env.conf").write_text("")
     (home / "enabled_plugins").write_text("[].\n")
     (home / "output").write_text("")
@@ -226,13 +237,13 @@ def _server_user() -> str | None:
     return SERVER_USER
 
 
-def _launch() -> RabbitMQNode:
+def _launch(tls: Path | None) -> RabbitMQNode:
     server = find_server()
     if server is None:
         raise NodeFailed("rabbitmq-server is not installed")
     home = Path(tempfile.mkdtemp(prefix="leveret-rabbitmq-"))
     ports, user = _free_ports(), _server_user()
-    _lay_out(home, ports, user)
+    _lay_out(home, ports, user, tls)
     environment = _environment(home, ports)
     with (home / "output").open("ab") as output:
 
@@ -256,14 +267,16 @@ def _launch() -> RabbitMQNode:
 
 
 @contextlib.contextmanager
-def private_node() -> Iterator[RabbitMQNode]:
+def private_node(tls: Path | None = None) -> Iterator[RabbitMQNode]:
     """Run a node for as long as the `with` block lasts.
+
+    `tls`: a folder with `cert.pem` and `key.pem`, for a second port, `ports.tls`.
 
     Raises:
         NodeFailed: RabbitMQ is not installed or did not start.
 
     """
-    node = _launch()
+    node = _launch(tls)
     try:
         node.wait_until_ready()
         yield node
