@@ -5,6 +5,7 @@ Statements: S57 S97 S116.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
     from tests.clients.conftest import Wanted
 
+    from leveret.server.background import RunningServer
+
 TASKS = """
 import os
 import time
 
 from celery import Celery, Task
 
-app = Celery("shop", broker=os.environ["SHOP_URL"], backend="rpc://")
+app = Celery("shop", broker=os.environ["SHOP_URL"], backend=os.environ["SHOP_RESULTS"])
 app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"confirm_publish": True},
@@ -105,35 +108,48 @@ def shop(
 ) -> Iterator[Shop]:
     wanted.module("celery")
     folder = tmp_path_factory.mktemp("shop")
-    (folder / "shop.py").write_text(TASKS)
     broker = Broker()
     with broker.serve(port=0) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SHOP_URL", f"amqp://guest:guest@127.0.0.1:{server.port}//")
-        patch.setenv("SHOP_LOG", str(folder / "log"))
+        for name, value in environment(folder, server.port, "rpc://").items():
+            patch.setenv(name, value)
         patch.syspath_prepend(str(folder))
-        worker = start_worker(folder, request.param)
-        sys.modules.pop("shop", None)
-        module = importlib.import_module("shop")
-        try:
-            yield Shop(module, broker, folder / "log")
-        finally:
-            module.app.backend.result_consumer.stop()
-            module.app.close()
+        with working(folder, request.param):
             sys.modules.pop("shop", None)
-            worker.send_signal(signal.SIGQUIT)
-            worker.wait(PATIENCE_S)
+            module = importlib.import_module("shop")
+            try:
+                yield Shop(module, broker, folder / "log")
+            finally:
+                module.app.backend.result_consumer.stop()
+                module.app.close()
+                sys.modules.pop("shop", None)
     broker.check()
 
 
-def start_worker(folder: Path, pool: str) -> subprocess.Popen[bytes]:
+def environment(folder: Path, port: int, results: str) -> dict[str, str]:
+    return {
+        "SHOP_URL": f"amqp://guest:guest@127.0.0.1:{port}//",
+        "SHOP_LOG": str(folder / "log"),
+        "SHOP_RESULTS": results,
+        "C_FORCE_ROOT": "1",  # celery minds being root, as in a container
+    }
+
+
+@contextlib.contextmanager
+def working(folder: Path, pool: str) -> Iterator[None]:
+    """Have a worker of the shop in a process of its own."""
+    (folder / "shop.py").write_text(TASKS)
     command = [sys.executable, "-m", "celery", "--app", "shop", "worker", "--loglevel", "WARNING"]
-    return subprocess.Popen(
+    worker = subprocess.Popen(
         [*command, "--pool", pool, "--concurrency", "1", "--hostname", "w@h"],
         cwd=folder,
-        env={**os.environ, "C_FORCE_ROOT": "1"},  # celery minds being root, as in a container
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    try:
+        yield
+    finally:
+        worker.send_signal(signal.SIGQUIT)
+        worker.wait(PATIENCE_S)
 
 
 def test_tasks_return_what_they_return(shop: Shop) -> None:
@@ -153,10 +169,30 @@ def test_tasks_return_what_they_return(shop: Shop) -> None:
     assert chain.apply_async().get(timeout=PATIENCE_S) == 13
     group = celery.group(shop.add.s(n, 1) for n in range(5))
     assert group.apply_async().get(timeout=PATIENCE_S) == [1, 2, 3, 4, 5]
-    # Celery's own limit: RPC results are nobody's but the caller's.
+    # Celery's own limit: results by RPC are the caller's alone, so that no task can wait for them.
     chord = celery.chord(shop.add.s(n, 1) for n in range(5))
     with pytest.raises(NotImplementedError, match="result backend"):
         chord(shop.total.s())
+
+
+CHORD = """
+import celery, shop
+chord = celery.chord(shop.add.s(n, 1) for n in range(5))
+print(chord(shop.total.s()).get(timeout=30))
+"""
+
+
+def test_a_chord_wants_results_that_others_can_read(
+    tmp_path: Path, wanted: Wanted, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted.module("celery")
+    (tmp_path / "results").mkdir()
+    for name, value in environment(tmp_path, server.port, f"file://{tmp_path}/results").items():
+        monkeypatch.setenv(name, value)
+    with working(tmp_path, "threads"):
+        command = [sys.executable, "-c", CHORD]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.stdout == "15\n", done.stderr
 
 
 def test_a_countdown_is_waited_for(shop: Shop) -> None:

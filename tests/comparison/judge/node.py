@@ -35,6 +35,9 @@ SERVER_USER = "rabbitmq"
 START_TIMEOUT_S = 90.0  # a start takes 4 to 7 s on two free cores
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.05
+#: How often a node is started, and what it says when a port that was free no longer is.
+STARTS = 4
+PORT_TAKEN = ("eaddrinuse", "dist_port_already_used")
 
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
@@ -276,12 +279,25 @@ def private_node(tls: Path | None = None) -> Iterator[RabbitMQNode]:
         NodeFailed: RabbitMQ is not installed or did not start.
 
     """
-    node = _launch(tls)
+    node = _ready_node(tls)
     try:
-        node.wait_until_ready()
         yield node
     finally:
         node.stop()
+
+
+def _ready_node(tls: Path | None, starts_left: int = STARTS) -> RabbitMQNode:
+    """Start a node; begin again where another program took one of its ports meanwhile."""
+    node = _launch(tls)
+    try:
+        node.wait_until_ready()
+    except BaseException as error:
+        node.stop()
+        taken = isinstance(error, NodeFailed) and any(word in str(error) for word in PORT_TAKEN)
+        if taken and starts_left > 1:
+            return _ready_node(tls, starts_left - 1)
+        raise
+    return node
 
 
 def main() -> None:

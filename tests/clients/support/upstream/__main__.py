@@ -6,6 +6,7 @@ Exit status 1: a test that passes on RabbitMQ does not on leveret.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ TRIES = 3
 @click.option("--profile", default="3.10", help="The version that leveret is to behave like.")
 def main(clients: tuple[str, ...], cache: Path, profile: str) -> None:
     """Run the tests of CLIENTS, or of all."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that brokers are stopped
     known = {suite.name: suite for suite in SUITES}
     chosen = [known[name] for name in clients] or list(SUITES)
     differing = {suite.name: compare(suite, cache.absolute(), profile) for suite in chosen}
