@@ -22,7 +22,7 @@ JUDGE = "3.10"
 #: What a test runs on that asks for no profile: these fixtures make a broker of one.
 FIXTURES = {"broker": {"3.10", "4.2"}, "channel": {"3.10", "4.2"}, "old_broker": {"3.10"}}
 #: Tests over a socket, and tests about this page.
-WIRE, IGNORED = ("wire", "server"), ("docs",)
+WIRE, IGNORED = ("clients", "server", "wire"), ("docs",)
 
 _ID = re.compile(r"\bS(\d+b?)\b|(?<=_)s(\d+b?)(?=_)")
 _PROFILE = re.compile(r'"(3\.10|3\.13|4\.2|4\.3)"')
@@ -153,15 +153,21 @@ def proofs(tests: Path = ROOT / "tests") -> dict[str, Proof]:
         source = path.read_text(encoding="utf-8")
         if folder == "comparison":
             for key in ids_in(source):
-                found.setdefault(key, Proof()).compared = True
+                proof = found.setdefault(key, Proof())
+                proof.compared = True
+                # scripts, held in process and, but for those about time, over the wire
+                if path.suffix == ".txt" and path.stem != "timing":
+                    proof.wire.add(f"comparison/{path.stem}")
         elif path.name.startswith("test_"):
             name = f"{folder}/{path.stem.removeprefix('test_')}"
-            for key, profiles in tests_in(source).items():
-                proof = found.setdefault(key, Proof())
-                if folder in WIRE:
+            if folder in WIRE:
+                for key in ids_in(source):
+                    proof = found.setdefault(key, Proof())
                     proof.wire.add(name)
-                else:
-                    proof.in_process[name] = profiles
+                    proof.compared |= name.endswith("_compared")
+                continue
+            for key, profiles in tests_in(source).items():
+                found.setdefault(key, Proof()).in_process[name] = profiles
     return found
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tests.clients.conftest import Wanted
 
-    from leveret.server.background import RunningServer
-
 TASKS = """
 import os
 import time
@@ -182,17 +180,41 @@ print(chord(shop.total.s()).get(timeout=30))
 """
 
 
-def test_a_chord_wants_results_that_others_can_read(
-    tmp_path: Path, wanted: Wanted, server: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chord_wants_results_that_others_can_read(tmp_path: Path, wanted: Wanted) -> None:
     wanted.module("celery")
     (tmp_path / "results").mkdir()
-    for name, value in environment(tmp_path, server.port, f"file://{tmp_path}/results").items():
-        monkeypatch.setenv(name, value)
-    with working(tmp_path, "threads"):
-        command = [sys.executable, "-c", CHORD]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        assert done.stdout == "15\n", done.stderr
+    assert said(CHORD, tmp_path, Broker(), f"file://{tmp_path}/results") == "15"
+
+
+WAITING = """
+import shop
+shop.add.apply_async((1, 2), countdown=60)
+print(shop.add.delay(2, 3).get(timeout=30))
+"""
+
+
+def test_with_rabbitmq_3_a_task_that_waits_leaves_its_place_to_others(
+    tmp_path: Path, wanted: Wanted
+) -> None:
+    wanted.module("celery")
+    assert said(WAITING, tmp_path, Broker(profile="3.13"), "rpc://") == "5"
+
+
+def said(program: str, folder: Path, broker: Broker, results: str) -> str:
+    """Return what a program printed that uses the shop, with a worker of its own."""
+    with broker.serve(port=0) as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(folder, server.port, results).items():
+            patch.setenv(name, value)
+        with working(folder, "threads"):
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+    assert not done.returncode, done.stderr
+    return done.stdout.strip()
 
 
 def test_a_countdown_is_waited_for(shop: Shop) -> None:

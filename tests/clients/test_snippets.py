@@ -50,6 +50,8 @@ def snippets() -> list[Snippet]:
     for section in PAGE.read_text().split("\n## ")[1:]:
         heading = section.partition("\n")[0]
         blocks = re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL)
+        if not blocks:
+            continue
         (language, code), (kind, output) = blocks
         assert kind == "text"
         found.append(Snippet(heading, language, code, output))

@@ -37,8 +37,7 @@ def usual_or_chosen(test: Any) -> Any:
     return seed(int(SEED))(test) if SEED else test
 
 
-@usual_or_chosen
-@settings(
+in_process = settings(
     max_examples=CONVERSATIONS,
     derandomize=not SEED,
     database=None,
@@ -47,9 +46,28 @@ def usual_or_chosen(test: Any) -> Any:
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+#: Two clients take their time: fewer conversations.
+over_the_wire = settings(in_process, max_examples=max(CONVERSATIONS // 10, 1))
+
+
+@usual_or_chosen
+@in_process
 @given(seeds)
 def test_a_random_conversation_goes_the_same_way(judge: Judge, seeds: list[int]) -> None:
-    difference = lasting(judge, conversation(seeds, STEPS))
+    hold(judge, conversation(seeds, STEPS))
+
+
+@usual_or_chosen
+@over_the_wire
+@given(seeds)
+def test_a_random_conversation_goes_the_same_way_over_the_wire(
+    wire_judge: Judge, seeds: list[int]
+) -> None:
+    hold(wire_judge, conversation(seeds, STEPS))
+
+
+def hold(judge: Judge, steps: Sequence[Step]) -> None:
+    difference = lasting(judge, steps)
     if difference is not None:
         raise reduced(judge, difference)
 

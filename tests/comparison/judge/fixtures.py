@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import define, field
 
+import leveret
+from judge.exclusions import is_compared_over_the_wire
 from judge.inprocess import LeveretSide
 from judge.node import RabbitMQNode, find_server, private_node
 from judge.plain import Names
 from judge.rabbitmq import RabbitMQSide
 from judge.run import Difference, run
+from judge.served import ServedSide
 from judge.steps import Step, parse
 from judge.vocabulary import EXCHANGES, QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from judge.side import Side
+    from leveret.server.background import RunningServer
 
 __all__ = ["HOW_TO_RUN", "Judge"]
 
@@ -40,6 +46,8 @@ class Judge:
 
     url: str
     node: RabbitMQNode | None = field(repr=False)
+    #: leveret to compare over the wire, as RabbitMQ is; None: in process.
+    server: RunningServer | None = field(default=None, repr=False)
     _numbers: Iterator[int] = field(factory=itertools.count, init=False)
 
     @property
@@ -48,14 +56,19 @@ class Judge:
         return urllib.parse.unquote(urllib.parse.urlsplit(self.url).path[1:]) or "/"
 
     @contextlib.contextmanager
-    def sides(self) -> Iterator[tuple[LeveretSide, RabbitMQSide]]:
+    def sides(self) -> Iterator[tuple[Side, RabbitMQSide]]:
         """Give two fresh sides; what was declared on RabbitMQ's is deleted afterwards."""
         prefix = f"leveret-{os.getpid()}-{next(self._numbers)}-"
         theirs = RabbitMQSide(Names(prefix), url=self.url)
-        try:
-            yield LeveretSide(virtual_host=self.virtual_host), theirs
-        finally:
-            theirs.clean(QUEUES, EXCHANGES)
+        with contextlib.ExitStack() as ending:
+            ending.callback(theirs.clean, QUEUES, EXCHANGES)
+            if self.server is None:
+                yield LeveretSide(virtual_host=self.virtual_host), theirs
+                return
+            url = self.server.url + "/" + urllib.parse.quote(self.virtual_host, safe="")
+            ours = ServedSide(url=url, server=self.server, virtual_host=self.virtual_host)
+            ending.callback(ours.close)
+            yield ours, theirs
 
     def compare(self, conversation: str | Sequence[Step]) -> None:
         """Run a conversation on both sides.
@@ -65,6 +78,8 @@ class Judge:
 
         """
         steps = parse(conversation) if isinstance(conversation, str) else conversation
+        if self.server is not None:
+            steps = [step for step in steps if is_compared_over_the_wire(step)]
         with self.sides() as (ours, theirs):
             run(steps, ours, theirs, QUEUES, EXCHANGES)
 
@@ -90,6 +105,13 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
     else:
         with private_node() as node:
             yield Judge(node.url, node)
+
+
+@pytest.fixture(scope="session")
+def wire_judge(judge: Judge) -> Iterator[Judge]:
+    """Return a judge of leveret over the wire."""
+    with leveret.Broker().serve(port=0) as server:
+        yield Judge(judge.url, judge.node, server)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,7 +11,15 @@ from judge.side import Line, Side
 from leveret.engine.permissions import Permission
 from leveret.errors import ChannelClosedByBroker, ConnectionClosedByBroker
 
-__all__ = ["LeveretSide"]
+__all__ = ["LeveretSide", "make_broker"]
+
+
+def make_broker(virtual_host: str, clock: leveret.ManualClock) -> leveret.Broker:
+    """Make a broker that RabbitMQ is compared with."""
+    broker = leveret.Broker(profile="3.10", clock=clock)
+    broker.add_virtual_host(virtual_host)
+    broker.users.set_permission("guest", virtual_host, Permission())
+    return broker
 
 
 @define(eq=False)
@@ -27,10 +35,7 @@ class LeveretSide(Side):
 
     @broker.default
     def _new_broker(self) -> leveret.Broker:
-        broker = leveret.Broker(profile="3.10", clock=self.clock)
-        broker.add_virtual_host(self.virtual_host)
-        broker.users.set_permission("guest", self.virtual_host, Permission())
-        return broker
+        return make_broker(self.virtual_host, self.clock)
 
     def connect(self) -> Any:
         """Open a connection."""

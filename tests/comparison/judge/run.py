@@ -201,6 +201,7 @@ class Run:
             Difference: they do not, for `AGREE_TIMEOUT_S`.
 
         """
+        self.ours.pump(0)
         ours = self._view(self.ours)
         deadline = time.monotonic() + AGREE_TIMEOUT_S
         self.theirs.pump(0)

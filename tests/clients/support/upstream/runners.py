@@ -23,7 +23,7 @@ Outcomes = dict[str, str]
 
 SUPPORT = Path(__file__).parents[1]
 #: The longest that a suite may take, in seconds.
-PATIENCE_S = 1800
+PATIENCE_S = 3600
 
 
 def run(suite: Suite, fetched: Fetched, address: Address, only: Sequence[str] = ()) -> Outcomes:

@@ -11,6 +11,8 @@ import os
 import tracemalloc
 from typing import Any
 
+import pytest
+
 docker_client: Any = importlib.import_module("tests.docker_client")
 
 PORTS = {5672: "UPSTREAM_PORT", 5671: "UPSTREAM_TLS_PORT"}
@@ -28,3 +30,16 @@ docker_client.DockerClient.kill = docker_client.DockerClient.remove = lambda sel
 for name in ("start", "stop", "clear_traces"):
     setattr(tracemalloc, name, lambda: None)
 tracemalloc.take_snapshot = lambda: tracemalloc.Snapshot((), 1)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_container() -> Any:
+    """Return what aiormq's own fixture would, which is not published with its tests."""
+    return _run(None, "", [])
+
+
+@pytest.fixture(scope="session")
+def amqp_direct_url(rabbitmq_container: Any) -> Any:
+    port = rabbitmq_container.ports["5672/tcp"]
+    url = f"amqp://guest:guest@{rabbitmq_container.host}:{port}//"
+    return importlib.import_module("yarl").URL(url)
