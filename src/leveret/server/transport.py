@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["ClientTransport"]
 
 #: Output of less than this is joined into one write, as is more whose pieces are smaller than that
-#: in the mean; other pieces are written one by one, since to copy them would cost more.
-JOIN_BELOW, JOIN_PIECES_BELOW = 256 * 1024, 4 * 1024
+#: in the mean; other pieces are written one by one, since to copy them would cost more. So is
+#: whatever has one of `LARGE_PIECE`.
+JOIN_BELOW, JOIN_PIECES_BELOW, LARGE_PIECE = 256 * 1024, 4 * 1024, 32 * 1024
 
 #: A client is given up after so many half heartbeat intervals without a byte: two whole ones.
 SILENT_TICKS = 4
@@ -138,7 +139,10 @@ class ClientTransport(asyncio.Protocol):
         if out and not transport.is_closing():
             if len(out) == 1:
                 transport.write(out[0])
-            elif connection.unsent < max(JOIN_BELOW, len(out) * JOIN_PIECES_BELOW):
+            elif (
+                connection.unsent < max(JOIN_BELOW, len(out) * JOIN_PIECES_BELOW)
+                and max(map(len, out)) < LARGE_PIECE
+            ):
                 transport.write(b"".join(out))
             else:
                 for piece in out:

@@ -81,6 +81,8 @@ class ConnectionBase:
         self._anonymous = anonymous
         self._virtual_host = virtual_host
         self._rest = b""
+        # How much more makes a message of that, where this is known.
+        self._lacks = 0
         # Where a frame was broken, nothing behind it can be read.
         self._deaf = False
         #: Frames not taken yet, in order; whoever adds the first calls `wake`.

@@ -38,6 +38,9 @@ _BASIC_CONTENT = 60 << 16
 #: the edges of a stream go with it.
 _SHORTEST_RUN, _STREAM_BYTES = 3, 2048
 
+#: A header larger than this is not waited for: it counts as unfinished, as single frames do.
+_LARGEST_AWAITED = 4096
+
 #: Of a headers table, in the first octet of flags.
 _HEADERS = FLAG_HEADERS >> 8
 
@@ -193,8 +196,9 @@ class PublishRuns(SingleFrames):
         body_at = header_at + header_size + OVERHEAD
         if head != channel.header_head or class_id != _BASIC_CONTENT or size > self._frame_limit:
             return False
+        self._lacks = body_at + size + OVERHEAD - end if size else 0
         if end < body_at or (size and end < body_at + _BODY.size):
-            return bool(header_size <= self._frame_limit)
+            return bool(header_size <= _LARGEST_AWAITED)
         if not size or end >= body_at + size + OVERHEAD:
             return False
         return _BODY.unpack_from(data, body_at) == (channel.body_head, size)
