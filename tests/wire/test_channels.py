@@ -87,6 +87,29 @@ def test_no_frame_is_larger_than_its_receiver_agreed_to(
     assert [len(data) for data in bodies(frames)] == sizes
 
 
+def test_addresses_of_all_consumers_together_are_remembered_up_to_a_limit(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leveret.wire.channel.ADDRESSES_KEPT", 10)
+    consumer, publisher = bench.login(1, 2), bench.login(1)
+    for number in (1, 2):
+        for tag in ("a", "b"):
+            queue = f"q{number}{tag}"
+            consumer.call(number, spec.Queue.Declare(queue=queue))
+            consumer.call(
+                number, spec.Queue.Bind(queue=queue, exchange="amq.topic", routing_key="#")
+            )
+            consumer.call(number, spec.Basic.Consume(queue=queue, consumer_tag=tag, no_ack=True))
+    for key in range(30):
+        publisher.send(content(1, b"x", "amq.topic", f"key.{key}"))
+        heard = [line for line in consumer.lines() if "basic.deliver" in line]
+        assert len(heard) == 4
+        assert all(f"routing_key='key.{key}'" in line for line in heard)
+        channels = consumer.connection.channels.values()
+        known = sum(len(parts) for each in channels for parts in each._consumers.values())
+        assert known <= 10
+
+
 def test_one_message_for_many_is_the_same_for_each(bench: Bench) -> None:
     publisher = bench.login(1)
     consumers = [bench.login(number, frame_max=8192) for number in (1, 2, 3)]

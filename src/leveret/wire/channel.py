@@ -46,8 +46,8 @@ _REQUEUE = 2
 #: more would cost more than the larger write does.
 LARGE_BODY = 16 * 1024
 
-#: How many addresses are remembered for each consumer; keys are chosen by publishers.
-ADDRESSES_KEPT = 1024
+#: How many addresses a connection remembers for all its consumers; keys are chosen by publishers.
+ADDRESSES_KEPT = 16_384
 
 
 class WireChannel:
@@ -184,11 +184,19 @@ class WireChannel:
         size = len(_DELIVER) + len(tag) + _DELIVERY.size + len(address)
         head = FRAME_HEADER.pack(FRAME_METHOD, self.number, size) + _DELIVER + tag
         known = (head, address + FRAME_END)
-        parts = self._consumers.setdefault(consumer_tag, {})
-        if len(parts) >= ADDRESSES_KEPT:
-            parts.clear()
-        parts[address] = known
+        connection = self.connection
+        if connection.addresses_known >= ADDRESSES_KEPT:
+            connection.addresses_known = 0
+            for channel in connection.channels.values():
+                channel.forget_addresses()
+        connection.addresses_known += 1
+        self._consumers.setdefault(consumer_tag, {})[address] = known
         return known
+
+    def forget_addresses(self) -> None:
+        """Forget what was remembered for consumers; it is found out again."""
+        for parts in self._consumers.values():
+            parts.clear()
 
     def get_ok(self, delivery_tag: int, redelivered: bool, message: AnyMessage, count: int) -> None:
         """Write the answer to basic.get."""

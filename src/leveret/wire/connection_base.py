@@ -73,6 +73,8 @@ class ConnectionBase:
         self.received = 0
         self.engine: Connection | None = None
         self.channels: dict[int, WireChannel] = {}
+        #: What is remembered of addresses for the consumers of all channels.
+        self.addresses_known = 0
         # Channels in confirm mode, whose confirms are written once a turn.
         self.confirming: list[WireChannel] = []
         self.wake = wake
