@@ -31,20 +31,12 @@ class AnyMessage:
     __slots__ = ()
 
     if TYPE_CHECKING:
+        exchange: str
+        routing_key: str
         size: int
         expiration_ms: int | None
         extra_keys: tuple[str, ...]
         died: bool
-
-        @property
-        def exchange(self) -> str:
-            """The exchange it was published to, or died to."""
-            ...
-
-        @property
-        def routing_key(self) -> str:
-            """The routing key."""
-            ...
 
         @property
         def properties(self) -> Properties:

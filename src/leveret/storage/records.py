@@ -56,13 +56,14 @@ class StoredMessage(EncodedMessage):
         self.died = died
         self.extra_keys = extra_keys
 
+    # Read-only is what all messages are; others set these when they are made.
     @property
-    def exchange(self) -> str:
+    def exchange(self) -> str:  # type: ignore[override]
         """The exchange it was published to."""
         return decode_short_string(self.address, 0)[0]
 
     @property
-    def routing_key(self) -> str:
+    def routing_key(self) -> str:  # type: ignore[override]
         """The routing key."""
         return decode_short_string(self.address, 1 + self.address[0])[0]
 

@@ -60,8 +60,6 @@ class WireMessage(EncodedMessage):
         "size",
     )
 
-    exchange: str
-    routing_key: str
     # What a message has only once it was changed, and then it is no WireMessage any more.
     expiration_ms: int | None = None
     extra_keys = ()
