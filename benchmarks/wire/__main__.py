@@ -17,16 +17,14 @@ from attrs import asdict
 from rich.console import Console
 
 from benchmarks.report import circumstances
-from benchmarks.wire import generator, resources
+from benchmarks.wire import generator, report, resources
 from benchmarks.wire.brokers import LEVERET, RABBITMQ, Side, leveret_side, rabbitmq_side
 from benchmarks.wire.outcome import Outcome
-from benchmarks.wire.report import latency_table, rate_table, resource_table
+from benchmarks.wire.resources import Resource
 from benchmarks.wire.rows import ROWS, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from benchmarks.wire.resources import Resource
 
 RESULTS = Path(__file__).parents[1] / "results"
 #: Of a page in a file, in characters.
@@ -51,11 +49,30 @@ _QUICK_SHARE = 4
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where the results go; else a file named by the time in benchmarks/results.",
 )
-def main(only: tuple[str, ...], quick: bool, rounds: int | None, path: Path | None) -> None:
+@click.option("--markdown", is_flag=True, help="Show the tables as the documentation has them.")
+@click.option(
+    "--show",
+    "saved",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Show results saved before, and measure nothing.",
+)
+def main(
+    only: tuple[str, ...],
+    quick: bool,
+    rounds: int | None,
+    path: Path | None,
+    markdown: bool,
+    saved: Path | None,
+) -> None:
     """Load `leveret serve` and a private RabbitMQ in turn, and compare."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)
+    if saved is not None:
+        document = json.loads(saved.read_text("utf-8"))
+        loaded = [Outcome.of(plain) for plain in document["rows"]]
+        _show(loaded, [Resource(**each) for each in document["resources"]], console, markdown)
+        return
     began = time.monotonic()
     rounds = rounds or (2 if quick else 5)
     chosen = [row for row in ROWS if not only or row.key in only]
@@ -74,7 +91,7 @@ def main(only: tuple[str, ...], quick: bool, rounds: int | None, path: Path | No
                     outcomes = _measure(chosen, ours, rabbitmq, program, rounds, quick, console)
         if not only or _RESOURCES in only:
             taken += _resources(folder, program, rounds, quick)
-    _show(outcomes, taken, console)
+    _show(outcomes, taken, console, markdown)
     now = datetime.datetime.now(tz=datetime.UTC)
     path = path or RESULTS / f"wire-{now:%Y-%m-%dT%H%M%SZ}.json"
     _save(path, facts, outcomes, taken)
@@ -126,15 +143,19 @@ def _resources(folder: Path, program: Path, rounds: int, quick: bool) -> list[Re
     ]
 
 
-def _show(outcomes: Sequence[Outcome], taken: Sequence[Resource], console: Console) -> None:
-    rates = [outcome for outcome in outcomes if outcome.row.kind == "rate"]
-    times = [outcome for outcome in outcomes if outcome.row.kind == "latency"]
-    if rates:
-        console.print(rate_table(rates))
-    if times:
-        console.print(latency_table(times))
-    if taken:
-        console.print(resource_table(taken))
+def _show(
+    outcomes: Sequence[Outcome], taken: Sequence[Resource], console: Console, markdown: bool
+) -> None:
+    grids = (
+        report.rates([outcome for outcome in outcomes if outcome.row.kind == "rate"]),
+        report.latencies([outcome for outcome in outcomes if outcome.row.kind == "latency"]),
+        report.resources(taken),
+    )
+    for grid in grids:
+        if grid.rows and markdown:
+            click.echo(f"\n{grid.in_markdown()}")
+        elif grid.rows:
+            console.print(grid.on_terminal())
     if outcomes:
         console.print(
             f"Medians of runs in turn; CPU is the broker's own, for each message (delivery).\n"

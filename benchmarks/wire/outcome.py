@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from benchmarks.wire.brokers import LEVERET, RABBITMQ
+from benchmarks.wire.rows import ROWS
 
 if TYPE_CHECKING:
     from benchmarks.wire.rows import Row
@@ -21,6 +22,12 @@ class Outcome:
 
     row: Row
     runs: dict[str, list[dict[str, Any]]] = field(factory=lambda: {LEVERET: [], RABBITMQ: []})
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Outcome:
+        """Return what `plain` made plain; the row is the present one of that name."""
+        row = next(row for row in ROWS if row.key == plain["row"])
+        return cls(row, plain["runs"])
 
     def values(self, side: str, figure: str) -> list[float]:
         """Return one figure of every run of a side: `rate`, `cpu` (µs a message), `p50`, `p99`."""
