@@ -19,6 +19,7 @@ SHOWN = {
     "length": ["get and ack: cost at 1,000 over cost at 10"],
     "memory": ["leveret, 1,000 messages, one routing key"],
     "import": ["import leveret: added to the bare interpreter"],
+    "storage": ["in a directory over in memory", "bytes on the disk a message"],
     "kit": ["amqp, a socket of its own", "behind the session's socket: processor time"],
     "load": ["load and declare, seconds"],
     "check": ["diff, seconds", "cost per binding"],
