@@ -84,6 +84,29 @@ def test_a_retry_after_half_a_minute_takes_no_time(clock: Any) -> None:
         client.close()
 
 
+def test_a_consumer_that_holds_a_message_for_half_an_hour_is_cut_off(
+    amqp: Amqp, connect: Connect
+) -> None:
+    holding, beside = connect().channel(), connect().channel()
+    holding.queue_declare("q")
+    amqp.publish("", "q", "m")
+    holding.basic_get("q")
+    amqp.clock.advance("31m")
+    with pytest.raises(
+        exceptions.ChannelClosedByBroker, match="delivery acknowledgement on channel"
+    ):
+        holding.queue_declare("q", passive=True)
+    assert beside.basic_get("q")[0].redelivered
+
+
+def test_a_queue_that_nobody_uses_expires(amqp: Amqp, connect: Connect) -> None:
+    connect().channel().queue_declare("q", arguments={"x-expires": 3_600_000})
+    amqp.clock.advance("59m")
+    assert amqp.queues == ["q"]
+    amqp.clock.advance("1m")
+    assert amqp.queues == []
+
+
 def test_real_time_goes_by_itself() -> None:
     with server(clock="real") as amqp:
         amqp.broker.queue_declare("q", arguments={"x-message-ttl": 20})

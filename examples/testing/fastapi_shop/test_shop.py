@@ -41,7 +41,7 @@ def warehouse() -> Warehouse:
 @pytest.fixture
 def web(amqp: Amqp, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """Give an HTTP client of the service, which runs on the test's broker."""
-    monkeypatch.setenv("AMQP_URL", amqp.url)
+    monkeypatch.setenv("AMQP_URL", f"{amqp.url}?reconnect_interval=0.1")
     with TestClient(make_app(warehouse.reserve)) as web:
         yield web
 
@@ -99,7 +99,7 @@ def test_after_a_restart_of_the_broker_the_service_goes_on(
     amqp: Amqp, web: TestClient, warehouse: Warehouse
 ) -> None:
     amqp.restart()
-    amqp.wait_until(lambda: amqp.queue("reservations").consumers)  # aio-pika reconnects
+    amqp.wait_until(lambda: amqp.queue("reservations").consumers, "30s")  # it reconnects
     assert web.post("/orders", json=ORDER).status_code == 202
     amqp.wait_idle()
     assert warehouse.reserved == [17]

@@ -79,5 +79,5 @@ def test_a_picture_whose_worker_was_cut_off_is_resized_by_the_next(amqp: Amqp, d
     amqp.drop_connections()
     disk.is_full = False
     amqp.clock.advance("10s")
-    amqp.wait_until(lambda: disk.resized)  # kombu connects again in its own time
+    amqp.wait_until(lambda: disk.resized, "30s")  # kombu connects again in its own time
     assert disk.resized == ["17.png"]

@@ -205,12 +205,11 @@ def broker(request: pytest.FixtureRequest, leveret_settings: Settings) -> Broker
 # -- reports
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)  # the old kind: this module is loaded by any pytest there is
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Show beside a failure what was published, and what became of it."""
-    report = yield
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()
     if report.when == "call" and report.failed:
         item.stash[_FAILED] = True
         given = getattr(item, "funcargs", {}).get("amqp")
@@ -218,7 +217,6 @@ def pytest_runtest_makereport(
         text = describe() if describe is not None else ""
         if text:
             report.sections.append(("messages of leveret", text))
-    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
