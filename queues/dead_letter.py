@@ -30,7 +30,7 @@ __all__ = ["DeathRules", "cycle", "is_cycle", "record_death"]
 _ONE = Long(1)
 
 
-@frozen
+@frozen(cache_hash=True)
 class DeathRules:
     """Where RabbitMQ's versions differ about a death.
 

@@ -118,15 +118,14 @@ class WireChannel:
         """
         connection = self.connection
         if (
-            isinstance(message, WireMessage)
-            and message.channel == self.number
+            isinstance(message, EncodedMessage)
             and message.size <= connection.body_max
+            and (content := self._content(message)) is not None
         ):
             parts = self._consumers.get(consumer_tag, {})
             known = parts.get(message.address)
             if known is None:
                 known = self._learn_address(consumer_tag, message.address)
-            content = message.content
             tag = _DELIVERY.pack(delivery_tag, redelivered)
             if message.size >= LARGE_BODY:
                 connection.write(b"".join((known[0], tag, known[1])))
@@ -143,6 +142,20 @@ class WireChannel:
             return
         prefix = _DELIVER + encode_short_string(consumer_tag)
         self._write_message(prefix + _DELIVERY.pack(delivery_tag, redelivered), message, b"")
+
+    def _content(self, message: EncodedMessage) -> bytes | None:
+        """Return a message's header and body as frames of this channel; None if much is to copy."""
+        number = self.number
+        if isinstance(message, WireMessage) and message.channel == number:
+            return message.content
+        if message.size >= LARGE_BODY:
+            return None
+        header, body = message.header, message.body
+        head = FRAME_HEADER.pack(FRAME_HEADERS, number, len(header))
+        if not body:
+            return b"".join((head, header, FRAME_END))
+        body_head = FRAME_HEADER.pack(FRAME_BODY, number, len(body))
+        return b"".join((head, header, FRAME_END, body_head, body, FRAME_END))
 
     def delivered_run(self, consumer_tag: str, first_tag: int, queued: QueuedRun) -> None:
         """Write deliveries in a row.
