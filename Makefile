@@ -38,7 +38,7 @@ test-clients: $(VENV)/.dev $(VENV)/.clients  ## every client of docs/clients.md 
 	$(BIN)/python -m pytest tests/clients
 
 test-upstream: $(VENV)/.dev  ## the tests that clients are published with, on RabbitMQ and on leveret
-	PYTHONPATH=tests/clients/support:tests/comparison $(BIN)/python -m upstream
+	PYTHONPATH=tests/clients/support:tests/comparison $(BIN)/python -m upstream $(CLIENTS)
 
 check: $(VENV)/.dev $(VENV)/.bench  ## linters, types, import rules
 	$(BIN)/ruff check .
