@@ -16,7 +16,21 @@ from leveret.cli.messages import MESSAGE_FIELDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-COMMANDS = sorted(main.commands)
+
+
+def _leaves(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
+    """Return name -> command; a command of a group has the group's name before its own."""
+    leaves: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            leaves |= _leaves(command, f"{prefix}{name} ")
+        else:
+            leaves[prefix + name] = command
+    return leaves
+
+
+LEAVES = _leaves(main)
+COMMANDS = sorted(LEAVES)
 
 
 def _section(command: str) -> str:
@@ -28,23 +42,23 @@ def _section(command: str) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_and_option_is_documented(command: str) -> None:
     section = _section(command)
-    for parameter in main.commands[command].params:
+    for parameter in LEAVES[command].params:
         if isinstance(parameter, click.Option):
             for name in (*parameter.opts, *parameter.secondary_opts):
                 assert f"`{name}" in section, name
 
 
 def test_no_command_or_option_is_documented_that_does_not_exist() -> None:
-    assert sorted(re.findall(r"^## `leveret (\w+)`", PAGE, re.MULTILINE)) == COMMANDS
+    assert sorted(re.findall(r"^## `leveret ([\w ]+)`", PAGE, re.MULTILINE)) == COMMANDS
     for command in COMMANDS:
-        known = {name for parameter in main.commands[command].params for name in parameter.opts}
+        known = {name for parameter in LEAVES[command].params for name in parameter.opts}
         assert set(re.findall(r"(?<!\w)--\w[\w-]*", _section(command))) <= known
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_synopsis_names_every_argument(command: str) -> None:
     [synopsis] = re.findall(rf"^leveret {command} .*$", PAGE, re.MULTILINE)
-    for parameter in main.commands[command].params:
+    for parameter in LEAVES[command].params:
         if isinstance(parameter, click.Argument):
             assert (parameter.metavar or (parameter.name or "").upper()) in synopsis
 

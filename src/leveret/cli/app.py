@@ -22,6 +22,7 @@ from leveret.cli.publish import publish
 from leveret.cli.run import run
 from leveret.cli.schema import schema
 from leveret.cli.serve import serve
+from leveret.cli.storage import storage
 from leveret.cli.top import top
 
 __all__ = ["main"]
@@ -56,4 +57,5 @@ main.add_command(publish)
 main.add_command(run)
 main.add_command(schema)
 main.add_command(serve)
+main.add_command(storage)
 main.add_command(top)

@@ -14,13 +14,15 @@ from leveret.cli.fields import PROPERTY_NAMES
 from leveret.cli.output import CannotWrite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import TextIO
 
     from aiormq.abc import DeliveredMessage
 
-__all__ = ["message_line", "opened_output"]
+    from leveret.queues import AnyMessage
+
+__all__ = ["message_line", "opened_output", "plain", "stored_line"]
 
 # our name of a property -> pamqp's, where it is another one
 _PAMQP_NAMES = {"type": "message_type"}
@@ -31,25 +33,49 @@ def message_line(message: DeliveredMessage) -> str:
 
     A body that is not UTF-8 is given as `body_base64`, which such a file cannot have.
     """
-    document: dict[str, Any] = {
-        "exchange": message.exchange or "",
-        "routing_key": message.routing_key or "",
-    }
     written = message.header.properties
-    if written.headers:
-        document["headers"] = written.headers
-    values = {name: getattr(written, _PAMQP_NAMES.get(name, name)) for name in PROPERTY_NAMES}
+    return _line(
+        message.exchange or "",
+        message.routing_key or "",
+        written.headers,
+        {name: getattr(written, _PAMQP_NAMES.get(name, name)) for name in PROPERTY_NAMES},
+        message.body,
+    )
+
+
+def stored_line(message: AnyMessage) -> str:
+    """Return a message of a data directory in the same form."""
+    written = message.properties
+    return _line(
+        message.exchange,
+        message.routing_key,
+        written.headers,
+        {name: getattr(written, name) for name in PROPERTY_NAMES},
+        message.body,
+    )
+
+
+def _line(
+    exchange: str,
+    routing_key: str,
+    headers: Mapping[str, object] | None,
+    values: Mapping[str, object],
+    body: bytes,
+) -> str:
+    document: dict[str, Any] = {"exchange": exchange, "routing_key": routing_key}
+    if headers:
+        document["headers"] = headers
     properties = {name: value for name, value in values.items() if value not in (None, "")}
     if properties:
         document["properties"] = properties
     try:
-        document["body"] = message.body.decode()
+        document["body"] = body.decode()
     except UnicodeDecodeError:
-        document["body_base64"] = base64.b64encode(message.body).decode()
-    return json.dumps(document, ensure_ascii=False, default=_plain)
+        document["body_base64"] = base64.b64encode(body).decode()
+    return json.dumps(document, ensure_ascii=False, default=plain)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return what JSON can say of a value that it does not know."""
     match value:
         case datetime.datetime():

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leveret.errors import LeveretError
+from leveret.storage.directory import FILE_NAME, StorageError, take_lock
 from leveret.storage.journal import Group, Merge
+from leveret.storage.schema import (
+    fates_are_whole,
+    insert_group,
+    insert_object,
+    messages_are_whole,
+    object_is_whole,
+    prepare,
+    refuse_newer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SCHEMA_VERSION", "Database", "StorageError"]
+__all__ = ["Database"]
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE objects (kind TEXT, key TEXT, value BLOB, checksum INTEGER, PRIMARY KEY (kind, key));
-CREATE TABLE groups (number INTEGER PRIMARY KEY, settled BLOB, returned BLOB, delivered BLOB,
-    fates_checksum INTEGER, checksum INTEGER, messages BLOB);
-"""
-
-#: The statements that bring a file of one version to the next: version -> SQL.
-MIGRATIONS: dict[int, str] = {}
-
-
-_MESSAGES = "SELECT number, messages, checksum FROM groups"
-
-
-class StorageError(LeveretError):
-    """A data directory cannot be used; says which file, why, and what can be done."""
+_MESSAGES = "SELECT number, messages, checksums FROM groups"
 
 
 class Database:
@@ -47,53 +38,40 @@ class Database:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
-        self.file = self.directory / "leveret.db"
-        try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise StorageError(f"cannot use {self.directory}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise StorageError(
-                f"{self.directory} is in use by another broker: stop it, or name another directory"
-            ) from error
+        self.file = self.directory / FILE_NAME
+        self._lock = take_lock(self.directory)
+        self._connections: list[sqlite3.Connection] = []
         try:
             self._open()
-        except sqlite3.Error as error:
-            os.close(self._lock)
-            raise StorageError(f"cannot open {self.file}: {error}") from error
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise StorageError(f"cannot open {self.file}: {error}; {self._help()}") from error
         except StorageError:
-            os.close(self._lock)
+            self.close()
             raise
 
     def _open(self) -> None:
         os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
-        self._sql = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        self._sql = self._connected()
         version: int = self._sql.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            self._sql.close()
-            raise StorageError(
-                f"{self.file} was written by a newer leveret (format {version}; this one knows"
-                f" {SCHEMA_VERSION}): use that version, or another directory"
-            )
+        refuse_newer(self.file, version)
         # Reads of a group come while another is written, and wait for nothing.
-        self._reading = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        self._reading = self._connected()
         self._sql.execute("PRAGMA auto_vacuum=INCREMENTAL")
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=FULL")
         self.is_new = version == 0
-        if self.is_new:
-            self._sql.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT")
-        for old in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
-            self._sql.executescript(f"BEGIN;{MIGRATIONS[old]};PRAGMA user_version={old + 1};COMMIT")
+        prepare(self._sql, version)
+
+    def _connected(self) -> sqlite3.Connection:
+        sql = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
+        self._connections.append(sql)
+        return sql
 
     def close(self) -> None:
         """Close the files and let the directory go."""
-        self._reading.close()
-        self._sql.close()
+        while self._connections:
+            self._connections.pop().close()
         os.close(self._lock)
 
     def write(self, group: Group) -> None:
@@ -120,14 +98,10 @@ class Database:
             if value is None:
                 self._sql.execute("DELETE FROM objects WHERE kind = ? AND key = ?", (kind, name))
             else:
-                checksum = zlib.crc32(value, zlib.crc32(f"{kind} {name}".encode()))
-                self._sql.execute(
-                    "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)",
-                    (kind, name, value, checksum),
-                )
+                insert_object(self._sql, kind, name, value)
         fates = (group.settled, group.returned, group.delivered)
         if group.messages or any(fates):
-            self._insert(group.number, fates, group.messages)
+            insert_group(self._sql, group.number, fates, group.messages)
         if group.merge is not None:
             self._merge(group.merge)
         self._sql.execute("DELETE FROM groups WHERE number < ?", (group.oldest,))
@@ -141,15 +115,8 @@ class Database:
             between,
         ).fetchall()
         self._sql.execute("DELETE FROM groups WHERE number BETWEEN ? AND ?", between)
-        self._insert(merge.last, tuple(map(b"".join, zip(*rows, strict=True))), merge.messages)
-
-    def _insert(self, number: int, fates: tuple[bytes, ...], messages: bytes) -> None:
-        # The short columns come first: they are read without going over the messages.
-        checksums = (_checksum(*fates), _checksum(messages))
-        self._sql.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, *fates, *checksums, messages),
-        )
+        fates = tuple(map(b"".join, zip(*rows, strict=True)))
+        insert_group(self._sql, merge.last, fates, merge.messages)
 
     def objects(self) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
         """Yield all objects.
@@ -161,7 +128,7 @@ class Database:
         for row, kind, name, value, checksum in self._read(
             "SELECT rowid, kind, key, value, checksum FROM objects"
         ):
-            if zlib.crc32(value, zlib.crc32(f"{kind} {name}".encode())) != checksum:
+            if not object_is_whole(kind, name, value, checksum):
                 raise self._damaged("objects", row)
             yield kind, tuple(json.loads(name)), value
 
@@ -174,7 +141,7 @@ class Database:
         """
         query = "SELECT number, settled, returned, delivered, fates_checksum FROM groups"
         for number, *fates, checksum in self._read(f"{query} ORDER BY number"):
-            if _checksum(*fates) != checksum:
+            if not fates_are_whole(number, fates, checksum):
                 raise self._damaged("groups", number)
             yield Group(number, b"", fates[0], fates[1], fates[2])
 
@@ -198,9 +165,9 @@ class Database:
             return self._messages(row)
         raise self._damaged("groups", number)
 
-    def _messages(self, row: tuple[int, bytes, int]) -> Group:
-        number, messages, checksum = row
-        if _checksum(messages) != checksum:
+    def _messages(self, row: tuple[int, bytes, bytes]) -> Group:
+        number, messages, checksums = row
+        if not messages_are_whole(number, messages, checksums):
             raise self._damaged("groups", number)
         return Group(number, messages)
 
@@ -208,14 +175,13 @@ class Database:
         try:
             yield from self._reading.execute(query, values)
         except sqlite3.Error as error:
-            raise StorageError(f"cannot read {self.file}: {error}") from error
+            raise StorageError(f"cannot read {self.file}: {error}; {self._help()}") from error
 
     def _damaged(self, table: str, row: int) -> StorageError:
-        return StorageError(f"{self.file} is damaged: table {table}, row {row}")
+        return StorageError(f"{self.file} is damaged: table {table}, row {row}; {self._help()}")
 
-
-def _checksum(*parts: bytes) -> int:
-    value = 0
-    for part in parts:
-        value = zlib.crc32(part, zlib.crc32(len(part).to_bytes(8, "big"), value))
-    return value
+    def _help(self) -> str:
+        return (
+            f"'leveret storage check {self.directory}' says what is damaged,"
+            f" 'leveret storage repair {self.directory}' keeps all that is whole"
+        )

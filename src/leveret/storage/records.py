@@ -11,12 +11,19 @@ from leveret.header import encode_header
 from leveret.queues import EncodedMessage, QueuedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from leveret.queues import AnyMessage, MessageRun
     from leveret.storage.queue_log import LoggedRun, QueueLog
 
-__all__ = ["StoredEntry", "StoredMessage", "decode_entries", "encode_entries"]
+__all__ = [
+    "StoredEntry",
+    "StoredMessage",
+    "decode_entries",
+    "encode_entries",
+    "entries_within",
+    "entries_without",
+]
 
 #: Flags, bytes of address (with the extra keys), header and body, expiration (-1: none); queue id,
 #: position, when it expires (-1: never), delivery count; address, header and body follow.
@@ -234,3 +241,71 @@ def _split_keys(message: StoredMessage) -> None:
         keys.append(key)
     message.address = address[:keys_at]
     message.extra_keys = tuple(keys)
+
+
+def entries_within(
+    data: bytes, is_whole: Callable[[int, int], bool]
+) -> tuple[bytes, dict[int, int], bool]:
+    """Return what can be told of damaged entries: `is_whole` says it of bytes from one to another.
+
+    Returns:
+        The entries that are whole; how many of which queue are not; whether there may have been
+        more behind them, which cannot be found.
+
+    """
+    parts: list[bytes] = []
+    # queue id -> messages
+    lost: dict[int, int] = {}
+    at, end = 0, len(data)
+    is_kept = False
+    # Behind a damaged length, what is found is believed only if it ends where all ends.
+    sure: tuple[list[bytes], dict[int, int]] | None = None
+    while at + _ENTRY.size <= end:
+        flags, *sizes, _, queue_id, _, _, _ = _ENTRY.unpack_from(data, at)
+        behind = at + _ENTRY.size + sum(sizes)
+        if not is_whole(at, at + _ENTRY.size):
+            sure = sure or ([*parts], {**lost})
+            if flags >= 2 * _FRAMES or (flags & _SAME and any(sizes)):
+                break
+        if behind > end:
+            break
+        # One in a further queue has its message in the entry before.
+        if not flags & _SAME:
+            is_kept = is_whole(at, behind)
+        if is_kept and is_whole(at, behind):
+            parts.append(data[at:behind])
+        else:
+            lost[queue_id] = lost.get(queue_id, 0) + 1
+        at = behind
+    if at != end and sure is not None:
+        parts, lost = sure
+    return b"".join(parts), lost, at != end
+
+
+def entries_without(data: bytes, is_dead: Callable[[int, int], bool]) -> tuple[bytes, int]:
+    """Return entries without those that are dead, by queue id and position; and their number."""
+    parts: list[bytes] = []
+    count = 0
+    at, end = 0, len(data)
+    # What the message is that the next entries may be of, and whether it was written.
+    message: tuple[int, int, int, int, int, bytes] | None = None
+    is_written = False
+    while at < end:
+        flags, address, header, size, expiration, *place = _ENTRY.unpack_from(data, at)
+        content_at = at + _ENTRY.size
+        at = content_at + address + header + size
+        if not flags & _SAME:
+            content = data[content_at:at]
+            message = (flags & ~_REDELIVERED, address, header, size, expiration, content)
+            is_written = False
+        if is_dead(place[0], place[1]):
+            continue
+        count += 1
+        if is_written:
+            parts.append(_ENTRY.pack(flags, 0, 0, 0, expiration, *place))
+        else:
+            assert message is not None
+            is_written = True
+            kind, *sizes, content = message
+            parts += (_ENTRY.pack(kind | flags & _REDELIVERED, *sizes, *place), content)
+    return b"".join(parts), count

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from leveret.storage.database import Database
     from leveret.storage.journal import Group, StoreJournal
 
-__all__ = ["Fates", "Recovery", "recover"]
+__all__ = ["Fates", "Recovery", "note_fates", "recover", "triples"]
 
 #: Memory is looked at after so many bytes of messages.
 RELIEVE_EVERY = 64 * 1024 * 1024
@@ -88,7 +88,7 @@ def recover(
     last = journal.group - 1
     for group in database.fates():
         last = group.number
-        _note_fates(group, fates)
+        note_fates(group, fates)
     journal.group = last + 1
     journal.durable_group = last
     broker.attach(journal)
@@ -121,12 +121,13 @@ def _restore_objects(broker: Broker, database: Database) -> int:
     return sum(map(len, objects.values()))
 
 
-def _note_fates(group: Group, fates: dict[int, Fates]) -> None:
-    for number, first, behind in _triples(group.settled):
+def note_fates(group: Group, fates: dict[int, Fates]) -> None:
+    """Take note of what a group says of earlier messages; `fates` has a queue's by its id."""
+    for number, first, behind in triples(group.settled):
         fates[number].settled.add(first, behind)
-    for number, position, deliveries in _triples(group.returned):
+    for number, position, deliveries in triples(group.returned):
         fates[number].returned[position] = deliveries
-    for number, _, behind in _triples(group.delivered):
+    for number, _, behind in triples(group.delivered):
         fates[number].delivered = max(fates[number].delivered, behind)
 
 
@@ -176,6 +177,7 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _triples(data: bytes) -> Iterator[tuple[int, int, int]]:
+def triples(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the numbers of `journal.numbers`, three at a time."""
     values = iter(unpack(f">{len(data) // 8}Q", data))
     return zip(values, values, values, strict=True)

@@ -1,0 +1,464 @@
+"""A data directory as it is at one moment: read without changing it, past what is damaged.
+
+A broker may be serving it: SQLite lets readers see one moment while a writer goes on. What is
+damaged is noted and left out. Where SQLite cannot read its file, its pages are read by themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import define, field, frozen
+
+from leveret.engine.durable import KINDS
+from leveret.fields import decode_table, encode_table
+from leveret.storage.directory import FILE_NAME, StorageError
+from leveret.storage.journal import Group
+from leveret.storage.pages import Pages
+from leveret.storage.records import decode_entries, entries_within
+from leveret.storage.recovery import Fates, note_fates
+from leveret.storage.schema import (
+    BLOCK_BYTES,
+    damaged_blocks,
+    fates_are_whole,
+    messages_are_whole,
+    object_is_whole,
+    prepare,
+    refuse_newer,
+    refuse_older,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from leveret.storage.pages import Cell
+    from leveret.storage.records import StoredMessage
+
+__all__ = ["Damage", "Snapshot", "StoredObject"]
+
+_COLUMNS = {
+    "objects": ("kind", "key", "value", "checksum"),
+    "groups": (
+        "number",
+        "settled",
+        "returned",
+        "delivered",
+        "fates_checksum",
+        "checksums",
+        "messages",
+    ),
+}
+_FATES = ("settled", "returned", "delivered", "fates_checksum")
+_MESSAGES = ("messages", "checksums")
+_OBJECTS = _COLUMNS["objects"]
+_TABLES = (
+    "SELECT tables.name, columns.name, columns.type, columns.pk"
+    " FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns"
+    " WHERE tables.type = 'table' ORDER BY tables.name, columns.cid"
+)
+#: How many faults of one file SQLite names.
+_MOST_FAULTS = 20
+#: What reading a torn file may raise.
+_UNREADABLE = (sqlite3.Error, OverflowError, MemoryError)
+
+
+@frozen
+class Damage:
+    """What is wrong at one place of a file, and what is lost by it."""
+
+    file: Path
+    table: str
+    #: The row's id; None where it is about the table, or the file.
+    row: int | None
+    message: str
+    #: (virtual host, queue, messages); a queue that is not known by name is "".
+    lost: tuple[tuple[str, str, int], ...] = ()
+    #: Whether more may be lost, of which nothing can be told.
+    loses_more: bool = False
+
+
+@frozen
+class StoredObject:
+    """A durable object as it was kept."""
+
+    row: int
+    kind: str
+    key: tuple[str, ...]
+    value: bytes
+    #: `value`, decoded.
+    fields: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The key as it is written."""
+        return json.dumps(self.key)
+
+
+@define(eq=False)
+class Snapshot:
+    """What a directory holds at one moment. Used as a context.
+
+    Raises:
+        StorageError: there is no database in it, or one of another version.
+
+    """
+
+    directory: Path = field(converter=Path)
+    file: Path = field(init=False)
+    #: Whether rows have to be read from pages.
+    is_torn: bool = field(default=False, init=False)
+    objects: list[StoredObject] = field(factory=list, init=False)
+    #: queue id -> virtual host and name
+    queues: dict[int, tuple[str, str]] = field(factory=dict, init=False)
+    #: queue id -> what became of its messages
+    fates: defaultdict[int, Fates] = field(factory=lambda: defaultdict(Fates), init=False)
+    #: The number of the last group; 0 for none.
+    last: int = field(default=0, init=False)
+    #: Whether something of what became of messages is lost.
+    lacks_fates: bool = field(default=False, init=False)
+    _damages: dict[Damage, None] = field(factory=dict, init=False)
+    _sql: sqlite3.Connection | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.file = self.directory / FILE_NAME
+        if not self.file.is_file():
+            raise StorageError(f"{self.directory} is no data directory: it has no {FILE_NAME}")
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except OSError as error:
+            raise StorageError(f"cannot read {self.file}: {error.strerror}") from error
+        except StorageError:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._sql is not None:
+            self._sql.close()
+            self._sql = None
+
+    @property
+    def damages(self) -> list[Damage]:
+        """What was found to be wrong up to now."""
+        return [*self._damages]
+
+    @property
+    def sql(self) -> sqlite3.Connection | None:
+        """The connection, within one transaction; None where SQLite cannot open the file."""
+        return self._sql
+
+    def note(self, damage: Damage) -> None:
+        """Take note of a damage, once."""
+        self._damages[damage] = None
+
+    def _open(self) -> None:
+        # SQLite's own words would not tell that a file may not be read.
+        self.file.open("rb").close()
+        version: int | None = None
+        try:
+            self._sql = connect_reading(self.file)
+            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
+            self._sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.Error as error:
+            self._tear(error)
+        if version is None:
+            with closing(Pages(self.file)) as pages:
+                version = int.from_bytes(pages.page(1)[60:64], "big")
+            if self._sql is not None:
+                self._sql.close()
+                self._sql = None
+        if self._sql is not None:
+            refuse_newer(self.file, version)
+        if version == 0:
+            self._damage("", None, "it names no format version")
+        else:
+            refuse_older(self.file, version)
+        if not self.is_torn:
+            self._compare_schema()
+
+    def _compare_schema(self) -> None:
+        assert self._sql is not None
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+            prepare(fresh, 0)
+            expected = fresh.execute(_TABLES).fetchall()
+        if self._sql.execute(_TABLES).fetchall() != expected:
+            self.is_torn = True
+            self._damage("", None, "its tables are not those of this format")
+
+    def verify(self) -> None:
+        """Have SQLite look at the file as a whole; where it finds a fault, rows come from pages."""
+        if self._sql is None:
+            return
+        try:
+            answers = self._sql.execute(f"PRAGMA integrity_check({_MOST_FAULTS})").fetchall()
+        except sqlite3.Error as error:
+            self._tear(error)
+            return
+        for (answer,) in answers:
+            if answer != "ok":
+                self.is_torn = True
+                for line in answer.splitlines():
+                    if not line.startswith("***"):
+                        self._damage("", None, f"SQLite: {line}")
+
+    def load(self) -> None:
+        """Read the objects, and what became of messages."""
+        self.objects = self._restorable([*self._read_objects()])
+        for found in self.objects:
+            if found.kind == "queue":
+                host, name = found.key
+                self.queues[found.fields["id"]] = (host, name)
+        for row, values, is_whole in self._rows("groups", _FATES, _whole_fates):
+            self.last = max(self.last, row)
+            if is_whole:
+                settled, returned, delivered, _ = values
+                note_fates(Group(row, b"", settled, returned, delivered), self.fates)
+            else:
+                self.lacks_fates = True
+                self._damage(
+                    "groups",
+                    row,
+                    "what became of earlier messages: some may come back that were acknowledged",
+                )
+
+    def is_dead(self, queue_id: int, position: int) -> bool:
+        """Say whether a message is gone, or its queue."""
+        return queue_id not in self.queues or position in self.fates[queue_id].settled
+
+    def messages(self) -> Iterator[Group]:
+        """Yield the groups in order, with nothing but their messages, those that are whole."""
+        for row, (messages, checksums), is_whole in self._rows("groups", _MESSAGES, _whole):
+            if is_whole:
+                yield Group(row, messages)
+            elif isinstance(messages, bytes) and isinstance(checksums, bytes):
+                yield Group(row, self._whole_part(row, messages, checksums))
+            else:
+                self._damage("groups", row, "the messages cannot be read", loses_more=True)
+
+    def messages_of(self, queue_id: int) -> Iterator[StoredMessage]:
+        """Yield the messages of a queue that are alive, in order."""
+        for group in self.messages():
+            found = [
+                (position, message)
+                for number, message, position, *_ in decode_entries(group.messages)
+                if number == queue_id and not self.is_dead(number, position)
+            ]
+            for _, message in sorted(found, key=itemgetter(0)):
+                yield message
+
+    def note_disorder(self, row: int, queue_id: int) -> None:
+        """Note that a group has messages of a queue that are not behind those of earlier groups."""
+        host, queue = self.queues.get(queue_id, ("", ""))
+        self._damage("groups", row, f"messages of '{queue}' in '{host}' are out of order")
+
+    def _whole_part(self, row: int, messages: bytes, checksums: bytes) -> bytes:
+        bad = damaged_blocks(row, messages, checksums)
+
+        def is_whole(first: int, behind: int) -> bool:
+            blocks = range(first // BLOCK_BYTES, (behind - 1) // BLOCK_BYTES + 1)
+            return bad.isdisjoint(blocks)
+
+        kept, lost, loses_more = entries_within(messages, is_whole)
+        named = tuple((*self.queues.get(number, ("", "")), n) for number, n in lost.items())
+        self._damage("groups", row, "messages", named, loses_more=loses_more)
+        return kept
+
+    def _read_objects(self) -> Iterator[StoredObject]:
+        for row, (kind, name, value, _), is_whole in self._rows("objects", _OBJECTS, _whole_object):
+            if is_whole:
+                yield StoredObject(row, kind, tuple(json.loads(name)), value, _table(value))
+            else:
+                self._damage("objects", row, f"{kind} {name}", loses_more=kind == "queue")
+
+    def _restorable(self, found: list[StoredObject]) -> list[StoredObject]:
+        """Return the objects that can be made again, in that order; note the others."""
+        there: set[tuple[str, ...]] = {(each.kind, *each.key) for each in found}
+        made = self._hosts_that_lack(found, there)
+        there |= {(each.kind, *each.key) for each in made}
+        objects = []
+        for kind in KINDS:
+            for each in [each for each in (*made, *found) if each.kind == kind]:
+                missing = [" ".join(other) for other in _needs(each) if other not in there]
+                if not missing:
+                    objects.append(each)
+                    continue
+                there.discard((kind, *each.key))
+                message = f"{kind} {each.name}: there is no {missing[0]}"
+                self._damage("objects", each.row, message, loses_more=kind == "queue")
+        return objects
+
+    def _hosts_that_lack(
+        self, found: list[StoredObject], there: set[tuple[str, ...]]
+    ) -> list[StoredObject]:
+        """Return virtual hosts of which only what is in them is there."""
+        hosts = dict.fromkeys(each.key[0] for each in found if each.kind in ("exchange", "queue"))
+        missing = [host for host in hosts if ("virtual_host", host) not in there]
+        for host in missing:
+            self._damage("objects", None, f'virtual_host ["{host}"] is missing, and made again')
+        return [StoredObject(0, "virtual_host", (host,), encode_table({}), {}) for host in missing]
+
+    def _rows(
+        self, table: str, columns: Sequence[str], whole: Callable[[int, Sequence[Any]], bool]
+    ) -> Iterator[tuple[int, Sequence[Any], bool]]:
+        """Yield row id, values and whether they are whole, in the order of the ids."""
+        last: int | None = None
+        if not self.is_torn and self._sql is not None:
+            try:
+                for row, *values in self._sql.execute(_query(table, columns)):
+                    yield row, values, whole(row, values)
+                    last = row
+                return
+            except _UNREADABLE as error:
+                self._tear(error)
+        with closing(Pages(self.file)) as pages:
+            yield from self._rows_of_pages(pages, table, columns, whole, last)
+
+    def _rows_of_pages(
+        self,
+        pages: Pages,
+        table: str,
+        columns: Sequence[str],
+        whole: Callable[[int, Sequence[Any]], bool],
+        last: int | None,
+    ) -> Iterator[tuple[int, Sequence[Any], bool]]:
+        cells: defaultdict[int, list[Cell]] = defaultdict(list)
+        for row, cell in pages.cells(len(_COLUMNS[table])):
+            cells[row].append(cell)
+        for row in self._row_ids(table):
+            cells[row] += ()
+        for row in sorted(cells):
+            if last is not None and row <= last:
+                continue
+            found: Sequence[Any] | None = None
+            for values in self._candidates(pages, table, row, cells[row], columns):
+                is_whole = whole(row, values)
+                if is_whole or found is None:
+                    found = values
+                if is_whole:
+                    break
+            values = found or [None] * len(columns)
+            yield row, values, whole(row, values)
+
+    def _candidates(
+        self, pages: Pages, table: str, row: int, cells: list[Cell], columns: Sequence[str]
+    ) -> Iterator[Sequence[Any]]:
+        if self._sql is not None:
+            try:
+                for _, *values in self._sql.execute(_query(table, columns, "rowid = ?"), (row,)):
+                    yield values
+            except _UNREADABLE:
+                pass  # that the file is torn is noted
+        for cell in cells:
+            if (values := pages.values(cell)) is not None:
+                named = dict(zip(_COLUMNS[table], values, strict=True))
+                yield [named[column] for column in columns]
+
+    def _row_ids(self, table: str) -> list[int]:
+        rows: list[int] = []
+        if self._sql is not None:
+            try:
+                for (row,) in self._sql.execute(f"SELECT rowid FROM {table} ORDER BY rowid"):
+                    rows.append(row)
+            except _UNREADABLE:
+                pass  # that the file is torn is noted
+        return rows
+
+    def _tear(self, error: BaseException) -> None:
+        self.is_torn = True
+        self._damage("", None, f"SQLite: {error}")
+
+    def _damage(
+        self,
+        table: str,
+        row: int | None,
+        message: str,
+        lost: tuple[tuple[str, str, int], ...] = (),
+        *,
+        loses_more: bool = False,
+    ) -> None:
+        self.note(Damage(self.file, table, row, message, lost, loses_more))
+
+
+def connect_reading(file: Path) -> sqlite3.Connection:
+    """Open a file without ever changing it, at one moment.
+
+    Raises:
+        sqlite3.Error: SQLite cannot.
+
+    """
+    try:
+        sql = _begun(file, "mode=ro")
+    except sqlite3.OperationalError:
+        log = file.with_name(f"{file.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        # Where a directory cannot be written to, SQLite has to know that nobody does.
+        sql = _begun(file, "mode=ro&immutable=1")
+    sql.text_factory = _text
+    return sql
+
+
+def _begun(file: Path, how: str) -> sqlite3.Connection:
+    sql = sqlite3.connect(
+        f"{file.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=60
+    )
+    try:
+        sql.execute("BEGIN")
+        sql.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error:
+        sql.close()
+        raise
+    return sql
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _query(table: str, columns: Sequence[str], where: str = "true") -> str:
+    return f"SELECT rowid, {', '.join(columns)} FROM {table} WHERE {where} ORDER BY rowid"
+
+
+def _table(value: bytes) -> dict[str, Any]:
+    return dict(decode_table(value)[0])
+
+
+def _needs(each: StoredObject) -> list[tuple[str, ...]]:
+    """Return the objects without which this one cannot be made: kind and key."""
+    match each.kind, each.key:
+        case "permission" | "topic_permission", (user, host, *_):
+            return [("user", user), ("virtual_host", host)]
+        case "policy" | "operator_policy" | "exchange" | "queue", (host, _):
+            return [("virtual_host", host)]
+        case "binding", (host, source, kind, destination, _, _):
+            ends = [("exchange", host, source), (kind, host, destination)]
+            # Those that each virtual host has are not kept.
+            own = [end for end in ends if end[0] == "queue" or not end[2].startswith("amq.")]
+            return [("virtual_host", host), *own]
+    return []
+
+
+def _whole_object(row: int, values: Sequence[Any]) -> bool:
+    kind, name, value, checksum = values
+    return object_is_whole(kind, name, value, checksum)
+
+
+def _whole_fates(row: int, values: Sequence[Any]) -> bool:
+    return fates_are_whole(row, values[:-1], values[-1])
+
+
+def _whole(row: int, values: Sequence[Any]) -> bool:
+    messages, checksums = values
+    return messages_are_whole(row, messages, checksums)
