@@ -158,10 +158,7 @@ class QueueBase:
         self._limited = settings.max_length is not None or settings.max_length_bytes is not None
         self._refuses = self._limited and settings.overflow != "drop-head"
         self._is_plain = (
-            not self._limited
-            and not self._is_quorum
-            and settings.max_priority is None
-            and not settings.single_active_consumer
+            not self._limited and not self._is_quorum and not settings.single_active_consumer
         )
         self._drop_head()
         self._expire()

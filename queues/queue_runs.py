@@ -1,7 +1,7 @@
 """How a queue takes, hands over and settles messages by the run (`run.py`).
 
-Only a plain queue does: classic, in the order of publishing, without limit. All others get each
-message as one of its own.
+Only a plain queue does: classic, without limit; with priorities until its consumers are busy. All
+others get each message as one of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from attrs import define
 
 from leveret.queues.paged import PagedReady
 from leveret.queues.queue_base import QueueBase
-from leveret.queues.ready import FifoReady
+from leveret.queues.ready import FifoReady, PriorityReady
 from leveret.queues.ready_runs import FifoRuns
 from leveret.queues.run import QueuedRun
 
@@ -32,9 +32,13 @@ class RunQueue(QueueBase):
         """Say whether `publish_run` may be called with it now."""
         if not self._is_plain or isinstance(self.ready, PagedReady):
             return False
+        if isinstance(self.ready, PriorityReady) and self.consumers.take_turns:
+            return False  # each is to go to whoever is next when it comes, not by priority
         if self.journal is None:
             return True
         persistent = run.is_persistent
+        if persistent and isinstance(self.ready, PriorityReady):
+            return False
         if persistent:  # the journal notes no deadline for a run
             return not run.expiration and self._message_ttl_ms is None
         return persistent is not None
@@ -56,7 +60,11 @@ class RunQueue(QueueBase):
                 if not len(queued):
                     return
                 consumer = self.consumers.next()
-        self._runs_ready().push_run(queued)
+        if isinstance(self.ready, PriorityReady):  # whoever waited took all in their order
+            for entry in queued.entries():
+                self.ready.push(entry)
+        else:
+            self._runs_ready().push_run(queued)
         self.ready_count += len(queued)
         self.ready_bytes += queued.body_bytes
         if expires_at_ms is not None:

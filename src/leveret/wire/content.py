@@ -116,8 +116,11 @@ class WireMessage(EncodedMessage):
     @property
     def priority(self) -> int:
         """The `priority` property; absent is 0 (S97)."""
-        if not self.content[19] & (FLAG_PRIORITY >> 8):
+        flags = self.content[19]
+        if not flags & (FLAG_PRIORITY >> 8):
             return 0
+        if not flags & _BEFORE_DELIVERY_MODE:
+            return self.content[22 if flags & _DELIVERY_MODE else 21]
         return self.properties.priority or 0
 
 
