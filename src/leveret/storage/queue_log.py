@@ -44,7 +44,7 @@ class QueueLog:
     mark: int = -1
     noted: int = -1
     # position of the first message -> run of which some are alive
-    _runs: SortedDict[int, LoggedRun] = field(factory=SortedDict, init=False)
+    _runs: SortedDict[int, LoggedRun] = field(factory=lambda: SortedDict(), init=False)
 
     # -- one message
 

@@ -183,7 +183,7 @@ def decode_entries(data: bytes) -> Iterator[StoredEntry]:
     at = 0
     end = len(data)
     unpack, entry_size = _ENTRY.unpack_from, _ENTRY.size
-    message: StoredMessage
+    message = StoredMessage(b"\0\0", b"", b"")  # never the first one's
     while at < end:
         (
             flags,
