@@ -9,7 +9,7 @@ from attrs import define, field
 from leveret.config.arguments import policy_definition
 from leveret.config.definitions_rest import definitions_rest, note_kept_objects
 from leveret.config.environment import Substituted
-from leveret.config.findings import MISSING
+from leveret.config.findings import MISSING, REFUSED
 from leveret.config.host import HostBuilder
 from leveret.config.host_bindings import HostBindings
 from leveret.config.merge import Merger
@@ -28,6 +28,7 @@ from leveret.config.model import (
 )
 from leveret.config.names import nearest
 from leveret.config.nodes import MapNode
+from leveret.config.refusals import policy_refusal
 from leveret.config.source import quoted
 from leveret.exchanges import ExchangeTypes
 
@@ -212,7 +213,7 @@ def _policies(
         for key, value in definition.pairs if isinstance(definition, MapNode) else ():
             if key.text in ("dead-letter-exchange", "alternate-exchange"):
                 builder.note_target(value, key.text)
-        policies[name] = Policy(
+        policy = policies[name] = Policy(
             name,
             entry.pattern or "",
             entry.apply_to or "all",
@@ -221,6 +222,8 @@ def _policies(
             entry.node.position,
             _ignored(entry.lint),
         )
+        if (refusal := policy_refusal(policy, builder.compatibility)) is not None:
+            entry.nodes[refusal.cause].fault(refusal.message, refusal.remedy, REFUSED)
     return policies
 
 
@@ -254,6 +257,12 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
                     f"Did you mean '{close}'?" if close else "Declare it under 'virtual_hosts'.",
                     MISSING,
                 )
+    if entry.password is not None and entry.password_hash is not None:
+        entry.nodes["password_hash"].fault(
+            f"RabbitMQ refuses user {quoted(name)}: both_password_and_password_hash_are_provided",
+            "Keep one of 'password' and 'password_hash'.",
+            REFUSED,
+        )
     return User(
         name,
         _password(entry),

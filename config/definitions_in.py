@@ -126,8 +126,8 @@ class _Reader:
             if reference in kept:
                 continue
             host = item.get("vhost")
-            if ("vhosts", (host,)) in kept:
-                reason = f"virtual host {quoted(str(host))} is not declared above"
+            if isinstance(host, str) and ("vhosts", (host,)) in kept:
+                reason = f"virtual host {quoted(host)} is not declared above"
             else:
                 reason = read(item)
             if reason:
@@ -142,9 +142,11 @@ class _Reader:
             if tags is None or not all(text is None or isinstance(text, str) for text in texts):
                 return "its tags or its password have a form that is not known"
             password, password_hash, algorithm = texts
+            if password is not None and password_hash is not None:
+                return "RabbitMQ refuses a user with both a password and its hash"
             users[item["name"]] = User(
                 item["name"],
-                password if password_hash is None else None,
+                password,
                 tags,
                 password_hash=password_hash,
                 hashing_algorithm=algorithm,

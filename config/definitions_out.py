@@ -111,7 +111,7 @@ def _holds(host: VirtualHost) -> bool:
 
 def _user(user: User) -> Object:
     password_hash, algorithm = user.password_hash, user.hashing_algorithm
-    if password_hash is None and user.password is not None:
+    if user.password is not None:
         password_hash, algorithm = hash_password(user.name, user.password), SHA256
     if password_hash is None:
         algorithm = SHA256  # of the empty hash, which no password has

@@ -82,9 +82,15 @@ def _onward(
         end = (
             f"waits in queue {fate.queue!r} until a queue takes it"
             if fate.at_least_once
-            else "lost"
+            else _lost(fate, leftover)
         )
         below.hang(f"✘ {what}: {end}")
+
+
+def _lost(fate: Fate, leftover: Leftover) -> str:
+    """Say that dead letters are lost; those that keep their keys may have others, in CC."""
+    has_other_keys = fate.dead_letter_routing_key is None and not leftover.keys.is_everything
+    return "lost, unless by another key in CC" if has_other_keys else "lost"
 
 
 def _is_plain(one: Destination) -> bool:

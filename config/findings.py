@@ -67,6 +67,7 @@ RULES: dict[str, Rule] = {
         Rule("L15", "binding-takes-nothing", "warning"),
         Rule("L16", "endless-retry", "note"),
         Rule("L17", "mirrored-queues", "warning"),
+        Rule("L18", "patterns-not-tried", "warning"),
     )
 }
 

@@ -94,8 +94,8 @@ _HELP: dict[type[Entry], dict[str, str]] = {
     },
     entries.PolicyEntry: {
         "pattern": "a regular expression, looked for in names",
-        "apply_to": "`queues`, `exchanges`, `all` (if left out), `classic_queues`,"
-        " `quorum_queues`, `streams`",
+        "apply_to": "`queues`, `exchanges`, `all` (if left out); from RabbitMQ 3.12 on"
+        " `classic_queues`, `quorum_queues`, `streams`",
         "priority": "of the policies that match, the one of the highest priority applies",
         "definition": "RabbitMQ's own keys, such as `max-length`, with bare numbers",
         "lint": "`ignore`: codes of warnings that are not given for it",
@@ -107,7 +107,7 @@ _HELP: dict[type[Entry], dict[str, str]] = {
     },
     entries.UserEntry: {
         "password": "in clear, best from the environment: `${PASSWORD}`",
-        "password_hash": "instead, as RabbitMQ's definitions have it",
+        "password_hash": "instead, never beside it, as RabbitMQ's definitions have it",
         "hashing_algorithm": "of the hash, as RabbitMQ's definitions have it",
         "tags": "a list, such as `administrator`, `monitoring`, `policymaker`, `management`",
         "permissions": "virtual host → {`configure`, `write`, `read`}: regular expressions",

@@ -73,4 +73,4 @@ def lint(
     for user_rule in USER_RULES:
         user_rule(topology, {host.view.host.name: host for host in hosts})
     found = [finding for host in hosts for finding in host.found]
-    return sorted(found, key=lambda finding: (finding.position, finding.code))
+    return sorted(found, key=lambda finding: (*finding.position.order, finding.code))

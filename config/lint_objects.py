@@ -7,6 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from leveret.config.lint_host import HostLint, named
+from leveret.config.name_patterns import MAX_STEPS
 from leveret.config.names import PREDECLARED_EXCHANGES
 from leveret.config.source import quoted
 from leveret.queues.arguments import queue_type
@@ -211,6 +212,24 @@ def _check_user_names(topology: Topology, hosts: Mapping[str, HostLint]) -> None
         break
 
 
+def _patterns_left(topology: Topology, hosts: Mapping[str, HostLint]) -> None:
+    """L18: regular expressions that ask for more work than a check may take."""
+    for lint in hosts.values():
+        host = lint.view.host
+        subjects = (*host.policies.values(), *host.operator_policies.values())
+        subject = next(iter(subjects), None) or next(iter(topology.users.values()), None)
+        if lint.view.patterns.exhausted and subject is not None:
+            lint.report(
+                "L18",
+                subject,
+                "the regular expressions of policies and permissions were not all compared with"
+                f" the names: together they ask for more than {MAX_STEPS:,} steps",
+                "Use fewer or simpler patterns, or split the file: what policies set was not taken"
+                " into account everywhere.",
+            )
+            return
+
+
 OBJECT_RULES = (
     _for_a_policy,
     _unlimited,
@@ -219,4 +238,4 @@ OBJECT_RULES = (
     _mirrored,
     _odd_names,
 )
-USER_RULES = (_check_permissions, _check_user_names)
+USER_RULES = (_check_permissions, _check_user_names, _patterns_left)

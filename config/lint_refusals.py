@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leveret.config.findings import REFUSED
-from leveret.config.refusals import BINDING_LIMITS, queue_refusal, reworded
+from leveret.config.refusals import BINDING_LIMITS, policy_refusal, queue_refusal, reworded
 from leveret.errors import PreconditionFailed
 from leveret.exchanges import BindingLimits
 from leveret.routing import Binding
@@ -17,7 +17,7 @@ __all__ = ["check_refusals"]
 
 
 def check_refusals(lint: HostLint) -> None:
-    """Report queues and bindings that RabbitMQ would refuse under the profile.
+    """Report queues, policies and bindings that RabbitMQ would refuse under the profile.
 
     A file was checked under its own compatibility when it was read.
     """
@@ -28,6 +28,10 @@ def check_refusals(lint: HostLint) -> None:
         refusal = queue_refusal(queue, view.host.name, view.profile)
         if refusal is not None:
             lint.report(REFUSED, queue, refusal.message, refusal.remedy)
+    for policy in (*view.host.policies.values(), *view.host.operator_policies.values()):
+        refusal = policy_refusal(policy, view.profile)
+        if refusal is not None:
+            lint.report(REFUSED, policy, refusal.message, refusal.remedy)
     limits = BINDING_LIMITS.get(view.profile, BindingLimits())
     for one in view.host.bindings:
         exchange = view.routes.exchanges.get(one.source)

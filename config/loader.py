@@ -86,7 +86,7 @@ def check_file(
     known = {(fault.position, fault.message) for fault in found}
     checked = lint(topology, profile, notes=notes, is_whole=not found, on_progress=tell(0.7, 0.3))
     found += [one for one in checked if (one.position, one.message) not in known]
-    return topology, sorted(found, key=lambda one: (one.position, one.code))
+    return topology, sorted(found, key=lambda one: (*one.position.order, one.code))
 
 
 def schema() -> dict[str, Any]:

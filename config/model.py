@@ -164,7 +164,8 @@ class User:
     # virtual host -> exchange -> permission
     topic_permissions: dict[str, dict[str, TopicPermission]] = field(factory=dict)
     position: Position | None = field(default=None, eq=False)
-    #: As RabbitMQ's definitions have it, in base64, in place of a password; "" lets nobody in.
+    #: As RabbitMQ's definitions have it, in base64; "" lets nobody in. A password goes before it:
+    #: a file that gives both is refused, as definitions are by RabbitMQ.
     password_hash: str | None = field(default=None, repr=False)
     hashing_algorithm: str | None = None
     ignored: frozenset[str] = field(default=frozenset(), eq=False)

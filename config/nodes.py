@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leveret.errors import Position
 
 __all__ = [
+    "ALIASED_NODES_PER_CHARACTER",
     "CORE_TAG",
     "MAX_ALIASED_NODES",
     "MAX_DEPTH",
@@ -41,8 +42,10 @@ CORE_TAG = "tag:yaml.org,2002:"
 #: The format itself nests nine deep; header values may add some.
 MAX_DEPTH = 64
 
-#: Nodes that aliases may add to a file by repeating what is anchored ("billion laughs").
-MAX_ALIASED_NODES = 100_000
+#: Nodes that aliases may add to any file by repeating what is anchored ("billion laughs"), and
+#: for each byte or so of a larger one. Reading and checking a node takes some 20 microseconds.
+MAX_ALIASED_NODES = 10_000
+ALIASED_NODES_PER_CHARACTER = 1 / 8
 
 #: Events of YAML between two words about progress: some milliseconds.
 _PROGRESS_STEP = 4096
@@ -231,13 +234,23 @@ class _Composer:
             self.give_up(event, f"the alias '*{name}' stands inside what it repeats")
         node, size, height = anchored
         self.aliased += size
-        if self.aliased > MAX_ALIASED_NODES or len(self.stack) + height > MAX_DEPTH:
-            self.give_up(event, "aliases unfold to more than a topology can need")
+        most = MAX_ALIASED_NODES + int(len(self.source.text) * ALIASED_NODES_PER_CHARACTER)
+        if len(self.stack) + height > MAX_DEPTH:
+            self.give_up(event, f"this alias nests lists and maps more than {MAX_DEPTH} deep")
+        if self.aliased > most:
+            self.give_up(
+                event,
+                f"aliases repeat more than {most:,} values, which is more than a file of this size"
+                " can need",
+                "Use 'defaults' for what objects share, or write the values out.",
+            )
         self.place(node, size, height)
 
-    def give_up(self, event: Any, message: str) -> NoReturn:
+    def give_up(
+        self, event: Any, message: str, remedy: str = "Write the values out here."
+    ) -> NoReturn:
         mark = event.start_mark
-        self.source.report(mark.line, mark.column, message, "Write the values out here.")
+        self.source.report(mark.line, mark.column, message, remedy)
         raise self.source.stop()
 
 

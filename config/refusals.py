@@ -16,12 +16,15 @@ from leveret.queues.arguments import check_arguments, queue_type
 from leveret.queues.rules import RULES
 
 if TYPE_CHECKING:
-    from leveret.config.model import QueueDeclaration
+    from leveret.config.model import Policy, QueueDeclaration
 
-__all__ = ["BINDING_LIMITS", "Refusal", "queue_refusal", "reworded"]
+__all__ = ["BINDING_LIMITS", "Refusal", "policy_refusal", "queue_refusal", "reworded"]
 
 #: Compatibility -> what it refuses in a binding (S49). Others refuse nothing.
 BINDING_LIMITS = {"4.3": BindingLimits(topic_hash_words=2)}
+
+#: What a policy may apply to before RabbitMQ 3.12.
+_APPLY_TO_BEFORE_3_12 = ("all", "exchanges", "queues")
 
 _CAUSE = re.compile(r"invalid (?:arg|property) '([^']+)'")
 
@@ -88,6 +91,18 @@ def queue_refusal(queue: QueueDeclaration, host: str, compatibility: str) -> Ref
             "Make it durable, or exclusive, or stay with an earlier compatibility.",
         )
     return None
+
+
+def policy_refusal(policy: Policy, compatibility: str) -> Refusal | None:
+    """Return why RabbitMQ would refuse a policy, or None."""
+    if compatibility != "3.10" or policy.apply_to in _APPLY_TO_BEFORE_3_12:
+        return None
+    return Refusal(
+        "apply_to",
+        f"RabbitMQ {compatibility} refuses this policy: apply-to '{policy.apply_to}' unrecognised;"
+        " should be 'queues', 'exchanges' or 'all'",
+        "Write 'queues', and let the pattern tell the queues apart; or use RabbitMQ 3.12 or later.",
+    )
 
 
 def _check_quorum(queue: QueueDeclaration, resource: str) -> None:

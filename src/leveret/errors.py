@@ -241,6 +241,11 @@ class Position:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """What sorts places, quicker than they compare themselves."""
+        return self.file, self.line, self.column
+
 
 @frozen
 class Fault:
@@ -268,5 +273,7 @@ class TopologyError(LeveretError):
     """A topology file that cannot be used; `faults` has every fault found, in file order."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults: tuple[Fault, ...] = tuple(sorted(faults, key=lambda fault: fault.position))
+        self.faults: tuple[Fault, ...] = tuple(
+            sorted(faults, key=lambda fault: fault.position.order)
+        )
         super().__init__("\n".join(map(str, self.faults)))

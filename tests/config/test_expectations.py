@@ -151,3 +151,35 @@ def test_dead_letters_that_multiply_are_given_up_on() -> None:
     text = f"exchanges:\n{exchanges}queues:\n{queues}bindings:\n{bindings}"
     text += "expect: [{expires: {queue: q0-0}, reaches: [q0-1]}]"
     assert "E05" in [finding.code for finding in loads(text).check()]
+
+
+def test_expectations_that_come_to_too_much_are_not_taken_for_true() -> None:
+    bindings = "".join(f"  - x -> q{n}\n" for n in range(1000))
+    text = (
+        "exchanges: {x: fanout}\nqueues: ["
+        + ", ".join(f"q{n}" for n in range(1000))
+        + "]\nbindings:\n"
+        + bindings
+        + "expect:\n"
+        + "  - {publish: {exchange: x}, reaches: []}\n" * 400
+    )
+    found = loads(text, "t.yaml").check()
+    errors = [one for one in found if one.code == "E05"]
+    assert errors[-1].message == (
+        "100 expectations from here on were not tried: the messages of those before come to more"
+        " than 300,000 bindings"
+    )
+    assert len(errors) < 400
+
+
+def test_a_message_that_is_followed_too_far_is_not_taken_to_be_anywhere() -> None:
+    queues = "".join(
+        f"  q{n}: {{ttl: 1s, dead_letter: {{exchange: '', routing_key: q{n + 1}}}}}\n"
+        for n in range(1100)
+    )
+    text = f"queues:\n{queues}  q1100: {{}}\nexpect:\n  - {{expires: {{queue: q0}}, reaches: []}}\n"
+    errors = [one for one in loads(text, "t.yaml").check() if one.code == "E05"]
+    assert [error.message for error in errors] == [
+        "a message in queue 'q0' was followed into 1,000 queues, and what becomes of it then was"
+        " not tried"
+    ]

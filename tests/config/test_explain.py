@@ -364,8 +364,8 @@ what becomes of it
       ├─ ✔ '*.us.#' ─▶ queue 'late' after 30s
       │  └─ ✘ expired 10m later (after 30s + 10m), rejected or new over 5 messages
       │     └─ ─▶ the default exchange
-      │        └─ ✘ with a key that is no queue's name: lost
-      └─ ✘ what no binding takes, such as 'mail': lost
+      │        └─ ✘ with a key that is no queue's name: lost, unless by another key in CC
+      └─ ✘ what no binding takes, such as 'mail': lost, unless by another key in CC
 """)
 case("dead letters that wait for a queue", KEPT, "held", "queue", """
 queue 'held' (quorum)

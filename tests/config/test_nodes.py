@@ -178,17 +178,22 @@ def test_nesting_has_a_bound() -> None:
 
 def test_nesting_through_aliases_has_the_same_bound() -> None:
     half = "[" * 40 + "]" * 40
-    with pytest.raises(TopologyError, match="aliases unfold to more"):
+    with pytest.raises(TopologyError, match="nests lists and maps more than 64 deep"):
         read(f"- &a {half}\n- {'[' * 40}*a{']' * 40}\n")
 
 
 def test_what_aliases_unfold_to_has_a_bound() -> None:
     lines = ["- &a0 [" + ", ".join("x" * 10) + "]"]
-    lines += [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 5)]
-    read("\n".join(lines[:4]))
-    with pytest.raises(TopologyError, match="aliases unfold to more"):
+    lines += [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 4)]
+    read("\n".join(lines[:3]))
+    with pytest.raises(TopologyError, match="aliases repeat more than 10,025 values"):
         read("\n".join(lines))
-    assert MAX_ALIASED_NODES == 100_000
+    assert MAX_ALIASED_NODES == 10_000
+
+
+def test_a_larger_file_may_repeat_more() -> None:
+    lines = [f"- &a [{', '.join('x' * 100)}]", *["- *a  # once more" + "." * 900] * 200]
+    read("\n".join(lines))
 
 
 def test_an_aliased_fault_is_reported_once() -> None:

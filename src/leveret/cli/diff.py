@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.output import load_or_exit, write_output
 from leveret.cli.screen import show, show_error, show_json
+from leveret.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -74,13 +76,15 @@ def diff(
     if picture is not None and format_ is None:
         raise click.BadParameter(f"'{picture}' ends in no known format", param_hint="--draw")
     sides = load_or_exit(wanted, status=2), load_or_exit(present, status=2)
-    difference = sides[0].diff(sides[1])
+    with Waiting("comparing"), without_collector():
+        difference = sides[0].diff(sides[1])
+        text = "" if as_json else str(difference)
     if as_json:
         show_json(difference.to_dict())
     elif sys.stdout.isatty():
-        show(_coloured(str(difference)))
+        show(_coloured(text))
     else:
-        click.echo(str(difference))
+        click.echo(text)
     if format_ is not None:
         _draw(context, sides, format_, picture)
     context.exit(1 if difference else 0)
@@ -96,7 +100,9 @@ def _draw(
     from leveret.config.draw_parts import TooLargeToDrawError
 
     try:
-        write_output(draw_difference(*sides, format_), picture)
+        with Waiting("drawing"), without_collector():
+            drawn = draw_difference(*sides, format_)
+        write_output(drawn, picture)
     except TooLargeToDrawError as error:
         show_error(str(error))
     except ModuleNotFoundError as error:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.output import OUTPUT, load_or_exit, write_output
-from leveret.cli.screen import show_error
+from leveret.cli.screen import printable, show_error
 from leveret.cli.topologies import TOPOLOGY_FILE
+from leveret.cli.waiting import Waiting
 from leveret.errors import AMQPError, TopologyError
 
 if TYPE_CHECKING:
@@ -71,8 +73,9 @@ def draw(
         raise click.UsageError("a PNG image is nothing for a terminal: name a file with -o")
     topology = load_or_exit(file)
     try:
-        route = None if message is None else _route(topology, *message)
-        picture = topology.draw(format_, route=route, group=group, names=names)
+        with Waiting(f"drawing {printable(file.name)}"), without_collector():
+            route = None if message is None else _route(topology, *message)
+            picture = topology.draw(format_, route=route, group=group, names=names)
     except TooLargeToDrawError as error:
         show_error(str(error))
         context.exit(1)

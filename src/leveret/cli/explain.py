@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.fields import make_properties, nearest, short_string_fault
 from leveret.cli.options import (
     refuse,
@@ -14,8 +15,9 @@ from leveret.cli.options import (
     written_properties,
 )
 from leveret.cli.output import load_or_exit
-from leveret.cli.screen import show_error, show_explanation, show_route
+from leveret.cli.screen import printable, show_error, show_explanation, show_route
 from leveret.cli.topologies import TOPOLOGY_FILE, declare_or_exit
+from leveret.cli.waiting import Waiting
 from leveret.errors import AMQPError, NotFound
 
 if TYPE_CHECKING:
@@ -94,11 +96,12 @@ def _object(
 
     name, kind, other = asked
     try:
-        explained = (
-            topology.explain(name, kind=kind, virtual_host=vhost)
-            if other is None
-            else topology.explain_pair(name, other, virtual_host=vhost)
-        )
+        with Waiting(f"explaining {printable(name)}"), without_collector():
+            explained = (
+                topology.explain(name, kind=kind, virtual_host=vhost)
+                if other is None
+                else topology.explain_pair(name, other, virtual_host=vhost)
+            )
     except UnknownNameError as error:
         show_error(str(error), error.remedy)
         context.exit(1)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.output import OUTPUT, note, write_output
-from leveret.cli.screen import show_faults
+from leveret.cli.screen import printable, show_faults
 from leveret.cli.topologies import TOPOLOGY_FILE, CannotRead
+from leveret.cli.waiting import Waiting
 from leveret.errors import TopologyError
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def import_(context: click.Context, definitions: Path, output: Path | None) -> N
     from leveret.config.importing import import_definitions
 
     try:
-        imported = import_definitions(definitions.read_bytes(), str(definitions))
+        with Waiting(f"importing {printable(definitions.name)}"), without_collector():
+            imported = import_definitions(definitions.read_bytes(), str(definitions))
     except OSError as error:
         raise CannotRead(str(definitions), error) from error
     except TopologyError as error:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leveret.cli.collector import without_collector
 from leveret.cli.screen import printable, show_faults
+from leveret.cli.waiting import Waiting
 from leveret.errors import TopologyError
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def load_or_exit(file: Path, status: int = 1) -> Topology:
     from leveret.config.anyfile import load_any
 
     try:
-        return load_any(file)
+        with Waiting(f"reading {printable(file.name)}"), without_collector():
+            return load_any(file)
     except TopologyError as error:
         show_faults(error.faults)
         raise click.exceptions.Exit(status) from None

@@ -23,7 +23,8 @@ PATIENCE_S = 1.0
 class Waiting:
     """Shows how much of a task is done, from the first second on, where stderr is a terminal.
 
-    Used as a context; `tell` may be called as often as it pleases.
+    Used as a context; `tell` may be called as often as it pleases. Until it is, the bar only shows
+    that something goes on.
     """
 
     what: str
@@ -60,7 +61,7 @@ class Waiting:
         self._done = done
         bar, task = self._bar, self._task
         if bar is not None and task is not None:
-            bar.update(task, completed=done)
+            bar.update(task, total=1.0, completed=done)
 
     def _start(self) -> None:
         from rich import progress
@@ -78,7 +79,7 @@ class Waiting:
                 transient=True,
                 redirect_stdout=False,
             )
-            self._task = bar.add_task(self.what, total=1.0)
+            self._task = bar.add_task(self.what, total=1.0 if self._done else None)
             bar.update(self._task, completed=self._done)
             bar.start()
             self._bar = bar
