@@ -90,6 +90,7 @@ UNSEEN = {
     "E01 the environment variable .* is not set": "what a variable holds is the environment's",
     "E01 these files include each other: .*": "a schema sees one file",
     "E01 this is no name of a file": "what a path may hold is the system's",
+    "E01 RabbitMQ's definitions have no section .*": "'fields' is written by import, never by hand",
     "E01 'dead_letter: true' .*": "the name that it makes is seen nowhere",
     "E01 exchange .* has no type": "it may come from 'defaults', or from another file",
     "E01 .* is no regular expression: .*": "JSON Schema has regular expressions of its own",

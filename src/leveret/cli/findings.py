@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from leveret.cli.report import fault_to_dict
 from leveret.cli.screen import printable, shorten
-from leveret.config.findings import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +89,8 @@ def _property(text: str) -> str:
 
 def sarif_log(findings: Iterable[Finding]) -> dict[str, Any]:
     """Return findings as a SARIF 2.1.0 log of one run (OASIS SARIF 2.1.0, section 3.13)."""
+    from leveret.config.findings import RULES
+
     codes = list(RULES)
     return {
         "$schema": _SARIF_SCHEMA,
