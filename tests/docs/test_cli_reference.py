@@ -21,7 +21,10 @@ PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 def _leaves(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
     """Return name -> command; a command of a group has the group's name before its own."""
     leaves: dict[str, click.Command] = {}
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
         if isinstance(command, click.Group):
             leaves |= _leaves(command, f"{prefix}{name} ")
         else:

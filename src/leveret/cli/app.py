@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import sys
 
 import click
 
-from leveret.cli.check import check
-from leveret.cli.consume import consume
-from leveret.cli.diff import diff
-from leveret.cli.draw import draw
-from leveret.cli.expand import expand
-from leveret.cli.explain import explain
-from leveret.cli.export import export
-from leveret.cli.fmt import fmt
-from leveret.cli.get import get
-from leveret.cli.import_ import import_
-from leveret.cli.publish import publish
-from leveret.cli.run import run
-from leveret.cli.schema import schema
-from leveret.cli.serve import serve
-from leveret.cli.storage import storage
-from leveret.cli.top import top
-
 __all__ = ["main"]
 
+#: Command -> the module that has it, under the module's own name.
+_COMMANDS = {
+    "check": "check",
+    "consume": "consume",
+    "diff": "diff",
+    "draw": "draw",
+    "expand": "expand",
+    "explain": "explain",
+    "export": "export",
+    "fmt": "fmt",
+    "get": "get",
+    "import": "import_",
+    "publish": "publish",
+    "run": "run",
+    "schema": "schema",
+    "serve": "serve",
+    "storage": "storage",
+    "top": "top",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: each needs other libraries, and some need many."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None where there is none of that name."""
+        name = _COMMANDS.get(cmd_name)
+        if name is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"leveret.cli.{name}"), name)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="leveret", message="%(prog)s %(version)s")
 def main() -> None:
     """Try RabbitMQ topologies without RabbitMQ.
@@ -41,21 +64,3 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError):
                 stream.reconfigure(errors="backslashreplace")
-
-
-main.add_command(check)
-main.add_command(consume)
-main.add_command(diff)
-main.add_command(draw)
-main.add_command(expand)
-main.add_command(explain)
-main.add_command(export)
-main.add_command(fmt)
-main.add_command(get)
-main.add_command(import_)
-main.add_command(publish)
-main.add_command(run)
-main.add_command(schema)
-main.add_command(serve)
-main.add_command(storage)
-main.add_command(top)

@@ -10,8 +10,6 @@ from attrs import define, field, frozen
 
 from leveret.broker import Broker
 from leveret.cli.waiting import Waiting
-from leveret.config import load
-from leveret.declare import declare
 from leveret.engine.permissions import Permission, User, hash_password
 from leveret.engine.profile import DEFAULT_PROFILE
 from leveret.errors import TopologyError
@@ -77,12 +75,17 @@ class Setup:
             TopologyError: the file has faults, or declares what the broker refuses.
 
         """
-        topology = None if self.file is None else load(self.file)
-        file_profile = DEFAULT_PROFILE.version if topology is None else topology.compatibility
-        broker = Broker(self.profile or file_profile)
-        if self.data is not None:
-            self._open_data(broker, self.data)
-        if topology is not None:
+        if self.file is None:
+            broker = Broker(self.profile or DEFAULT_PROFILE.version)
+            self._open_data(broker)
+        else:
+            # The language of topology files is not imported where there is none.
+            from leveret.config import load
+            from leveret.declare import declare
+
+            topology = load(self.file)
+            broker = Broker(self.profile or topology.compatibility)
+            self._open_data(broker)
             declare(topology, broker)
         for user in self.users:
             hashed = hash_password(user.password, broker.random)
@@ -91,7 +94,10 @@ class Setup:
         broker.flush()
         return broker
 
-    def _open_data(self, broker: Broker, data: Path) -> None:
+    def _open_data(self, broker: Broker) -> None:
+        data = self.data
+        if data is None:
+            return
         with Waiting("recovering") as waiting:
             recovery = broker.open_data(data, memory_bytes=self.memory_bytes, progress=waiting.tell)
         if recovery.objects:
@@ -126,6 +132,9 @@ class Setup:
             tell(logging.ERROR, "certificates not read", reason=error)
         if self.file is None:
             return
+        from leveret.config import load
+        from leveret.declare import declare
+
         loop = asyncio.get_running_loop()
         try:
             # A large file takes seconds to read: clients need not wait.
