@@ -214,6 +214,18 @@ def test_who_waits_longer_sees_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "checking large.yaml" in terminal.getvalue()
 
 
+def test_what_does_not_say_how_far_it_is_has_a_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    deadline = time.monotonic() + 20
+    with Waiting("comparing", patience_s=0.0):
+        while "comparing" not in terminal.getvalue() and time.monotonic() < deadline:
+            pass
+    assert "comparing" in terminal.getvalue()
+    assert "%" not in terminal.getvalue()
+
+
 def test_who_waits_no_second_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)

@@ -87,3 +87,21 @@ def test_an_output_that_cannot_be_written_is_status_2(invoke: Invoke) -> None:
     result = invoke("export", "shop.yaml", "-o", "nowhere/out.json")
     assert result.exit_code == 2
     assert "cannot write nowhere/out.json: no such file or directory" in result.stderr
+
+
+def test_export_writes_no_number_that_json_lacks(invoke: Invoke, folder: Path) -> None:
+    (folder / "odd.yaml").write_text("exchanges: {o: {type: topic, arguments: {k: .nan}}}\n")
+    result = invoke("export", "odd.yaml")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "JSON has no infinite numbers" in result.stderr
+
+
+def test_a_user_with_password_and_hash_is_kept_as_rabbitmq_would_refuse_it(
+    invoke: Invoke, folder: Path
+) -> None:
+    user = '{"name": "u", "password": "p", "password_hash": "aGFzaA==", "tags": []}'
+    (folder / "both.json").write_text(f'{{"vhosts": [], "users": [{user}]}}')
+    result = invoke("import", "both.json")
+    assert result.exit_code == 0
+    assert "RabbitMQ refuses a user with both a password and its hash" in result.stderr

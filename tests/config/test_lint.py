@@ -251,3 +251,14 @@ def test_names_that_exist_nowhere_do_no_harm() -> None:
     for profile in ("3.10", "4.3"):
         found = topology.check(profile, notes=True)
         assert "E05" in [finding.code for finding in found]
+
+
+def test_kinds_of_queues_in_a_policy_came_after_rabbitmq_3_10() -> None:
+    topology = loads(
+        "queues: {orders: {type: quorum}}\n"
+        'policies: {p: {pattern: "o", apply_to: quorum_queues, definition: {max-length: 1}}}\n'
+    )
+    found = {profile: topology.check(profile) for profile in ("3.10", "3.13", "4.2")}
+    assert [one.code for one in found["3.10"]] == ["E04"]
+    assert found["3.13"] == found["4.2"]
+    assert "E04" not in [one.code for one in found["4.2"]]
