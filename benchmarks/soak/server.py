@@ -41,6 +41,7 @@ class WatchedServer:
 
     folder: Path
     options: Sequence[str] = ()
+    topology: Path | None = TOPOLOGY
     port: int = field(default=0, init=False)
     samples: list[Sample] = field(factory=list, init=False)
     #: What it returned; None while it runs.
@@ -49,17 +50,37 @@ class WatchedServer:
     _started: float = field(init=False)
 
     @property
+    def _ready(self) -> Path:
+        return self.folder / "ready"
+
+    @property
     def log(self) -> Path:
         """Its log: JSON, one entry a line."""
         return self.folder / "server.jsonl"
 
     def __enter__(self) -> Self:
-        ready = self.folder / "ready"
+        self.start()
+        self.wait_until_ready()
+        return self
+
+    def start(self) -> None:
+        """Start it, and wait for nothing."""
+        self._ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "leveret", "serve", "--port", "0"]
+        command += [str(self.topology)] if self.topology else []
+        command += ["--log-format", "json", "--ready-file", str(self._ready), *self.options]
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "leveret", "serve", str(TOPOLOGY), "--port", "0"]
-            command += ["--log-format", "json", "--ready-file", str(ready), *self.options]
             self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         self._started = time.monotonic()
+
+    def wait_until_ready(self) -> None:
+        """Wait until clients can connect.
+
+        Raises:
+            RuntimeError: it ended, or took too long.
+
+        """
+        ready = self._ready
         while not ready.exists():
             late = time.monotonic() > self._started + STARTS_IN_S
             if late or self._process.poll() is not None:
@@ -67,12 +88,15 @@ class WatchedServer:
                 raise RuntimeError(f"the server did not start: {self.log.read_text()}")
             time.sleep(0.05)
         self.port = int(ready.read_text().split(":")[-1])
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self.status is None:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, wherever it is: SIGKILL."""
+        self._process.kill()
+        self._process.wait()
 
     def sample(self) -> Sample:
         """Look at it now, and keep what was seen."""
