@@ -24,7 +24,7 @@ __all__ = ["MAX_STATES", "MAX_STEPS", "NamePattern", "NamePatterns"]
 #: States of one automaton; a pattern that needs more is left undecided.
 MAX_STATES = 1500
 
-#: What all patterns of one check may cost together, about a second: a question to `re` counts one,
+#: What all patterns of one check may cost together, up to three seconds: a question to `re` is one,
 #: a step of an automaton three, as does making it,
 #: a letter of a pattern two. Thirty policies and 20,000 queues cost 600,000.
 MAX_STEPS = 1_000_000

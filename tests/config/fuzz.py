@@ -12,6 +12,7 @@ import faulthandler
 import resource
 import sys
 import time
+import traceback
 from pathlib import Path
 from random import Random
 
@@ -41,7 +42,7 @@ def report(target: Target, started: float) -> None:
 
 def main() -> None:
     """Read the arguments, and read files until the time is over or enough were tried."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60, help="how long; 60")
     parser.add_argument("--executions", type=int, default=10**9, help="how many files at most")
     parser.add_argument("--seed", type=int, default=1, help="another goes another way; 1")
@@ -58,7 +59,7 @@ def main() -> None:
             print(f"seed {options.seed}, file {target.executions}: {data!r}", flush=True)
             if not options.keep_going:
                 raise
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
         if time.monotonic() - reported > REPORT_S:
             reported = time.monotonic()
             report(target, started)
