@@ -77,7 +77,7 @@ class Passage:
         """Say whether it is certain that no message is like that."""
         if self.keys.is_empty():
             return True
-        if not self.passes:
+        if not (self.passes or self.misses):
             return False
         found = headers_example(self.passes, self.misses)
         return found.headers is None and found.is_certain

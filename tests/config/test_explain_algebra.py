@@ -267,3 +267,16 @@ def test_long_chains_and_rings_end() -> None:
     topology = loads(json.dumps(chain))
     for name in ("q0", "x0", "x3000"):
         assert len(str(topology.explain(name)).splitlines()) < 500
+
+
+def test_what_takes_every_message_leaves_none_to_the_alternate() -> None:
+    topology = loads(
+        "exchanges: {all: {type: headers, alternate: rest}, rest: fanout}\n"
+        "queues: [q, r]\n"
+        "bindings:\n"
+        "  - {source: all, destination: q, match: {x-match: all}}\n"
+        "  - rest -> r\n"
+    )
+    explained = topology.explain("r", kind="queue")
+    closed = {source.exchange: source.closed for source in published(explained.sources)}
+    assert closed == {"rest": False, "all": True, "": False}
