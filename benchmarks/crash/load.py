@@ -58,41 +58,63 @@ class Life:
     random: Random
     number: int
     port: int
+    kill: Callable[[], object]
     #: Whether the server was killed: whatever clients meet then is no fault.
     killed: bool = field(default=False, init=False)
+    # Whether the next answer is the last.
+    _armed: bool = field(default=False, init=False)
     # publisher -> how many messages it made
     _made: Counter[str] = field(factory=Counter, init=False)
     _connections: list[AbstractConnection] = field(factory=list, init=False)
 
-    async def live(self, kill_after_s: float, kill: Callable[[], object]) -> None:
-        """Have all clients work for so long, and then the server killed."""
+    async def live(self, kill_after_s: float) -> None:
+        """Have all clients work for so long, and then the server killed.
+
+        Half of the times it is killed in the moment in which the next answer arrives: what that
+        answer promises has to be on the disk by then.
+        """
         self.books.new_life()
-        ends = asyncio.get_running_loop().time() + kill_after_s
         work = asyncio.create_task(self._work())
+        at_an_answer = self.random.random() < 0.5
         await asyncio.wait([work], timeout=kill_after_s)
-        if not work.done():
-            self.killed = True
-        kill()
-        work.cancel()
-        [outcome] = await asyncio.gather(work, return_exceptions=True)
+        if at_an_answer:
+            self._armed = True
+            await asyncio.wait([work], timeout=1)
+        if work.done() and not self.killed:
+            self.books.fault("a client met an error", repr(work.exception()))
+        self._kill()
+        # what the server still sent counts
+        ends = asyncio.get_running_loop().time() + 1
+        while asyncio.get_running_loop().time() < ends and not self._all_closed():
+            await asyncio.sleep(0.01)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _all_closed(self) -> bool:
+        return all(connection.is_closed for connection in self._connections)
+
+    def _kill(self) -> None:
         if not self.killed:
-            early = ends - asyncio.get_running_loop().time()
-            self.books.fault("a client met an error", f"{early:.2f} s early: {outcome!r}")
-        for connection in self._connections:
-            await connection.close()
+            self.killed = True
+            self.kill()
+
+    def answered(self) -> None:
+        """Take note that an answer came."""
+        if self._armed:
+            self._kill()
 
     async def _work(self) -> None:
         await self._declare()
-        async with asyncio.TaskGroup() as group:
-            for kinds in PUBLISHED_TOGETHER:
-                group.create_task(self._publish(kinds))
-            for queues in CONSUMED_TOGETHER:
-                group.create_task(self._consume(queues))
-            if self.random.random() < 0.3:
-                group.create_task(self._consume(CONSUMED_AT_TIMES))
-            group.create_task(self._batches())
-            group.create_task(self._transfer())
-            group.create_task(self._churn())
+        await asyncio.gather(
+            *map(self._publish, PUBLISHED_TOGETHER),
+            *map(self._consume, CONSUMED_TOGETHER),
+            *(self._consume(CONSUMED_AT_TIMES) for _ in range(self.random.random() < 0.3)),
+            self._batches(),
+            self._transfer(),
+            self._churn(),
+        )
 
     async def _channel(self, *, confirms: bool = False) -> AbstractChannel:
         connection = await aiormq.connect(f"amqp://guest:guest@127.0.0.1:{self.port}/")
@@ -130,6 +152,7 @@ class Life:
         await call
         objects.update(dict.fromkeys((key, *others), there))
         self.books.counts["declared, bound, deleted"] += 1
+        self.answered()
 
     async def _churn(self) -> None:
         """Declare, bind, fill, purge and delete, again and again."""
@@ -206,15 +229,17 @@ class Life:
             await self._pause()
 
     async def _burst(self, channel: AbstractChannel, kinds: tuple[str, ...], most: int) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self.random.randint(1, most)):
-                made = self._make(self.random.choice(kinds), channel)
-                group.create_task(self._send_one(channel, *made))
+        made = [
+            self._make(self.random.choice(kinds), channel)
+            for _ in range(self.random.randint(1, most))
+        ]
+        await asyncio.gather(*(self._send_one(channel, *each) for each in made))
 
     async def _send_one(self, channel: AbstractChannel, message: Message, body: bytes) -> None:
         unit = self.books.send(message)
         await self._send(channel, message, body)
         self.books.confirm(unit)
+        self.answered()
 
     async def _batches(self) -> None:
         """Publish in transactions, some of which are rolled back."""
@@ -231,6 +256,7 @@ class Life:
                 if committing:
                     await channel.tx_commit()
                     self.books.confirm(unit)
+                    self.answered()
             finally:
                 if not committing:
                     self.books.undo(unit)
@@ -243,9 +269,8 @@ class Life:
     async def _consume(self, queues: tuple[str, ...]) -> None:
         first = await self._channel()
         channels = [first, *[await first.connection.channel() for _ in queues[1:]]]
-        async with asyncio.TaskGroup() as group:
-            for channel, queue in zip(channels, queues, strict=True):
-                group.create_task(_Consumer(self, channel, queue).run())
+        each = zip(channels, queues, strict=True)
+        await asyncio.gather(*(_Consumer(self, channel, queue).run() for channel, queue in each))
 
     async def _transfer(self) -> None:
         """Move messages from one queue to another, each in a transaction."""
@@ -271,6 +296,7 @@ class Life:
                 await channel.basic_nack(tag)
                 await channel.tx_commit()
             self.books.known["booked"].add(message)
+            self.answered()
 
 
 @define(eq=False)
@@ -305,6 +331,7 @@ class _Consumer:
                     books.left(chain, message)
                 else:
                     books.gone[self.queue].add(message)
+            self.life.answered()
 
     async def _receive(self, delivered: DeliveredMessage) -> None:
         tag = delivered.delivery_tag

@@ -41,7 +41,7 @@ class Run:
         data = self.folder / "data"
         server = WatchedServer(self.folder, ["--data", str(data)], topology=None)
         for number in range(kills):
-            was_starting = number > 0 and self.random.random() < STARTING
+            was_starting = self.random.random() < STARTING
             self._live(server, number, was_starting=was_starting)
             if not data.exists():
                 continue
@@ -64,7 +64,7 @@ class Run:
             self.books.fault("the server did not start", error)
             return
         self._starts_in_s = time.monotonic() - began
-        life = Life(self.books, self.random, number, server.port)
-        asyncio.run(life.live(self.random.uniform(0.02, self.longest_s), server.kill))
+        life = Life(self.books, self.random, number, server.port, server.kill)
+        asyncio.run(life.live(self.random.uniform(0.02, self.longest_s)))
         if complaints := server.complaints():
             self.books.fault("the server's log", complaints)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
+_ANYTHING = "SELECT EXISTS (SELECT 1 FROM objects) OR EXISTS (SELECT 1 FROM groups)"
 _MESSAGES = "SELECT number, messages, checksums FROM groups"
 
 
@@ -60,8 +61,9 @@ class Database:
         self._sql.execute("PRAGMA auto_vacuum=INCREMENTAL")
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=FULL")
-        self.is_new = version == 0
         prepare(self._sql, version)
+        # Tables alone are as good as none: a crash came before what a broker begins with.
+        self.is_new = not self._sql.execute(_ANYTHING).fetchone()[0]
 
     def _connected(self) -> sqlite3.Connection:
         sql = sqlite3.connect(self.file, isolation_level=None, check_same_thread=False)
