@@ -10,9 +10,7 @@ import random
 import tempfile
 
 import pytest
-from stored_conversations import QUEUES, STEPS, World
-
-from leveret.storage import journal, paging, storage
+from stored_conversations import QUEUES, STEPS, World, reach_what_is_rare
 
 #: Multiplies the number of conversations.
 FACTOR = int(os.environ.get("LEVERET_MODEL_FACTOR", "1"))
@@ -20,12 +18,7 @@ FACTOR = int(os.environ.get("LEVERET_MODEL_FACTOR", "1"))
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach what is rare: compaction, and runs of a few messages."""
-    monkeypatch.setattr(journal, "COMPACT_FROM", 300)
-    monkeypatch.setattr(journal, "COMPACT_STEP", 20)
-    monkeypatch.setattr(journal, "COMPACT_EVERY", 2)
-    monkeypatch.setattr(paging, "RUN_MESSAGES", 2)
-    monkeypatch.setattr(storage, "KEEP_MESSAGES", 1)
+    reach_what_is_rare(monkeypatch)
 
 
 def converse(seed: int, directory: str, steps: int = 150) -> None:

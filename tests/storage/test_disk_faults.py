@@ -19,10 +19,10 @@ import apsw
 import pytest
 from attrs import define, field
 from faulty_disk import Disk, SqliteOn
-from stored_conversations import QUEUES, STEPS, World, seen_in
+from stored_conversations import QUEUES, STEPS, World, reach_what_is_rare, seen_in
 
 from leveret import Broker, ManualClock
-from leveret.storage import Storage, StorageError, database, journal, paging, storage
+from leveret.storage import Storage, StorageError, database
 
 if TYPE_CHECKING:
     from stored_conversations import Kept
@@ -99,12 +99,7 @@ class DiskWorld(World):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach what is rare: compaction, and runs of a few messages."""
-    monkeypatch.setattr(journal, "COMPACT_FROM", 300)
-    monkeypatch.setattr(journal, "COMPACT_STEP", 20)
-    monkeypatch.setattr(journal, "COMPACT_EVERY", 2)
-    monkeypatch.setattr(paging, "RUN_MESSAGES", 2)
-    monkeypatch.setattr(storage, "KEEP_MESSAGES", 1)
+    reach_what_is_rare(monkeypatch)
     # apsw tells of each refusal that SQLite deals with and does not pass on
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
 

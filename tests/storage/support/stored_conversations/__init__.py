@@ -15,14 +15,16 @@ from attrs import define, field
 from leveret import Broker, ManualClock, Properties
 from leveret.fields import encode_short_string
 from leveret.header import encode_header
-from leveret.storage import Storage
+from leveret.storage import Storage, journal, paging, storage
 from leveret.wire.content import Address, WireRun
 
 if TYPE_CHECKING:
+    import pytest
+
     from leveret.engine import Channel
     from leveret.queues import QueuedMessage
 
-__all__ = ["QUEUES", "STEPS", "Kept", "World", "seen_in"]
+__all__ = ["QUEUES", "STEPS", "Kept", "World", "reach_what_is_rare", "seen_in"]
 
 #: name -> arguments
 QUEUES: dict[str, dict[str, Any]] = {
@@ -193,6 +195,15 @@ class World:
         assert self.seen() == self.promised
         self.commit()
         assert self.seen() == self.promised
+
+
+def reach_what_is_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have compaction come soon, and runs be a few messages."""
+    monkeypatch.setattr(journal, "COMPACT_FROM", 300)
+    monkeypatch.setattr(journal, "COMPACT_STEP", 20)
+    monkeypatch.setattr(journal, "COMPACT_EVERY", 2)
+    monkeypatch.setattr(paging, "RUN_MESSAGES", 2)
+    monkeypatch.setattr(storage, "KEEP_MESSAGES", 1)
 
 
 def seen_in(broker: Broker, held: list[QueuedMessage]) -> dict[str, list[Kept]]:
