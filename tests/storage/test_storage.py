@@ -235,3 +235,25 @@ def test_damage_is_reported_with_its_place(tmp_path: Path) -> None:
     sql.close()
     with pytest.raises(StorageError, match=r"leveret\.db is damaged: table groups, row"):
         opened(tmp_path)
+
+
+def test_space_is_given_back_while_the_broker_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leveret.storage.database.VACUUM_FROM_PAGES", 64)
+    broker, storage = opened(tmp_path)
+    broker.queue_declare("q")
+    for _ in range(100):
+        broker.basic_publish("", "q", b"x" * 20_000, PERSISTENT)
+        storage.flush()
+    broker.queue_purge("q")
+    for _ in range(50):
+        broker.basic_publish("", "q", b"y", PERSISTENT)
+        storage.flush()
+    (pages,) = storage.database._sql.execute("PRAGMA page_count").fetchone()
+    assert pages < 150
+    crash(storage)
+    assert (tmp_path / "leveret.db").stat().st_size < 700_000
+    broker, storage = opened(tmp_path)
+    assert bodies(broker, "q") == [b"y"] * 50
+    storage.close()

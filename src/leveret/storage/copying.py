@@ -32,7 +32,7 @@ def copy_directory(
 
     """
     with Snapshot(source) as snapshot:
-        if snapshot.sql is None or snapshot.damages:
+        if snapshot.rows.sql is None or snapshot.damages:
             raise StorageError(
                 f"{snapshot.file} is damaged: 'leveret storage check {source}' says where"
             )
@@ -43,7 +43,7 @@ def copy_directory(
             part.touch(mode=0o600)
             with closing(sqlite3.connect(part)) as copy:
                 copy.execute("PRAGMA synchronous=FULL")
-                snapshot.sql.backup(
+                snapshot.rows.sql.backup(
                     copy,
                     pages=STEP_PAGES,
                     progress=lambda _, left, total: progress(1 - left / max(total, 1)),

@@ -29,6 +29,11 @@ _ANYTHING = "SELECT EXISTS (SELECT 1 FROM objects) OR EXISTS (SELECT 1 FROM grou
 _MESSAGES = "SELECT number, messages, checksums FROM groups"
 
 
+#: With so many free pages (8 MiB), if they are more than those in use, space is given back,
+#: so many pages (256 KiB) with a group.
+VACUUM_FROM_PAGES, VACUUM_PAGES = 2048, 64
+
+
 class Database:
     """An open data directory. One process has it at a time.
 
@@ -59,6 +64,8 @@ class Database:
         # Reads of a group come while another is written, and wait for nothing.
         self._reading = self._connected()
         self._sql.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        # Some builds of SQLite write zeros over all that is deleted: all is written twice.
+        self._sql.execute("PRAGMA secure_delete=FAST")
         self._sql.execute("PRAGMA journal_mode=WAL")
         self._sql.execute("PRAGMA synchronous=FULL")
         prepare(self._sql, version)
@@ -107,6 +114,16 @@ class Database:
         if group.merge is not None:
             self._merge(group.merge)
         self._sql.execute("DELETE FROM groups WHERE number < ?", (group.oldest,))
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Make the file shorter by some pages, where more of it is free than in use."""
+        ((free,),) = self._sql.execute("PRAGMA freelist_count")
+        ((pages,),) = self._sql.execute("PRAGMA page_count")
+        if free >= VACUUM_FROM_PAGES and free * 2 > pages:
+            # A call gives back one page: Python asks a statement without columns for one row.
+            for _ in range(VACUUM_PAGES):
+                self._sql.execute("PRAGMA incremental_vacuum(1)")
 
     def _merge(self, merge: Merge) -> None:
         """Make groups in a row one; what they say of the fate of older messages is kept."""

@@ -135,7 +135,7 @@ def _in_order(snapshot: Snapshot, data: bytes, behinds: dict[int, int]) -> bytes
 
 def _fates(snapshot: Snapshot, behinds: dict[int, int]) -> tuple[bytes, bytes, bytes]:
     """Return what has to be known of the messages that are left."""
-    lacks = snapshot.lacks_fates or snapshot.is_torn
+    lacks = snapshot.lacks_fates or snapshot.rows.is_torn
     returned: list[int] = []
     delivered: list[int] = []
     for queue_id, behind in behinds.items():

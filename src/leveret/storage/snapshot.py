@@ -7,9 +7,7 @@ damaged is noted and left out. Where SQLite cannot read its file, its pages are 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import defaultdict
-from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,52 +18,29 @@ from leveret.engine.durable import KINDS
 from leveret.fields import decode_table, encode_table
 from leveret.storage.directory import FILE_NAME, StorageError
 from leveret.storage.journal import Group
-from leveret.storage.pages import Pages
 from leveret.storage.records import decode_entries, entries_within
 from leveret.storage.recovery import Fates, note_fates
+from leveret.storage.rows import Rows
 from leveret.storage.schema import (
     BLOCK_BYTES,
     damaged_blocks,
     fates_are_whole,
     messages_are_whole,
     object_is_whole,
-    prepare,
     refuse_newer,
     refuse_older,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from leveret.storage.pages import Cell
     from leveret.storage.records import StoredMessage
 
 __all__ = ["Damage", "Snapshot", "StoredObject"]
 
-_COLUMNS = {
-    "objects": ("kind", "key", "value", "checksum"),
-    "groups": (
-        "number",
-        "settled",
-        "returned",
-        "delivered",
-        "fates_checksum",
-        "checksums",
-        "messages",
-    ),
-}
 _FATES = ("settled", "returned", "delivered", "fates_checksum")
 _MESSAGES = ("messages", "checksums")
-_OBJECTS = _COLUMNS["objects"]
-_TABLES = (
-    "SELECT tables.name, columns.name, columns.type, columns.pk"
-    " FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns"
-    " WHERE tables.type = 'table' ORDER BY tables.name, columns.cid"
-)
-#: How many faults of one file SQLite names.
-_MOST_FAULTS = 20
-#: What reading a torn file may raise.
-_UNREADABLE = (sqlite3.Error, OverflowError, MemoryError)
+_OBJECTS = ("kind", "key", "value", "checksum")
 
 
 @frozen
@@ -111,8 +86,7 @@ class Snapshot:
 
     directory: Path = field(converter=Path)
     file: Path = field(init=False)
-    #: Whether rows have to be read from pages.
-    is_torn: bool = field(default=False, init=False)
+    rows: Rows = field(init=False)
     objects: list[StoredObject] = field(factory=list, init=False)
     #: queue id -> virtual host and name
     queues: dict[int, tuple[str, str]] = field(factory=dict, init=False)
@@ -123,12 +97,12 @@ class Snapshot:
     #: Whether something of what became of messages is lost.
     lacks_fates: bool = field(default=False, init=False)
     _damages: dict[Damage, None] = field(factory=dict, init=False)
-    _sql: sqlite3.Connection | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.file = self.directory / FILE_NAME
         if not self.file.is_file():
             raise StorageError(f"{self.directory} is no data directory: it has no {FILE_NAME}")
+        self.rows = Rows(self.file, lambda message: self._damage("", None, message))
 
     def __enter__(self) -> Self:
         try:
@@ -145,73 +119,30 @@ class Snapshot:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._sql is not None:
-            self._sql.close()
-            self._sql = None
+        self.rows.close()
 
     @property
     def damages(self) -> list[Damage]:
         """What was found to be wrong up to now."""
         return [*self._damages]
 
-    @property
-    def sql(self) -> sqlite3.Connection | None:
-        """The connection, within one transaction; None where SQLite cannot open the file."""
-        return self._sql
-
     def note(self, damage: Damage) -> None:
         """Take note of a damage, once."""
         self._damages[damage] = None
 
     def _open(self) -> None:
-        # SQLite's own words would not tell that a file may not be read.
-        self.file.open("rb").close()
-        version: int | None = None
-        try:
-            self._sql = connect_reading(self.file)
-            (version,) = self._sql.execute("PRAGMA user_version").fetchone()
-            self._sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.Error as error:
-            self._tear(error)
-        if version is None:
-            with closing(Pages(self.file)) as pages:
-                version = int.from_bytes(pages.page(1)[60:64], "big")
-            if self._sql is not None:
-                self._sql.close()
-                self._sql = None
-        if self._sql is not None:
+        version = self.rows.open()
+        if self.rows.sql is not None:
             refuse_newer(self.file, version)
         if version == 0:
             self._damage("", None, "it names no format version")
         else:
             refuse_older(self.file, version)
-        if not self.is_torn:
-            self._compare_schema()
-
-    def _compare_schema(self) -> None:
-        assert self._sql is not None
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
-            prepare(fresh, 0)
-            expected = fresh.execute(_TABLES).fetchall()
-        if self._sql.execute(_TABLES).fetchall() != expected:
-            self.is_torn = True
-            self._damage("", None, "its tables are not those of this format")
+        self.rows.compare_schema()
 
     def verify(self) -> None:
-        """Have SQLite look at the file as a whole; where it finds a fault, rows come from pages."""
-        if self._sql is None:
-            return
-        try:
-            answers = self._sql.execute(f"PRAGMA integrity_check({_MOST_FAULTS})").fetchall()
-        except sqlite3.Error as error:
-            self._tear(error)
-            return
-        for (answer,) in answers:
-            if answer != "ok":
-                self.is_torn = True
-                for line in answer.splitlines():
-                    if not line.startswith("***"):
-                        self._damage("", None, f"SQLite: {line}")
+        """Look at the file as a whole."""
+        self.rows.verify()
 
     def load(self) -> None:
         """Read the objects, and what became of messages."""
@@ -220,7 +151,7 @@ class Snapshot:
             if found.kind == "queue":
                 host, name = found.key
                 self.queues[found.fields["id"]] = (host, name)
-        for row, values, is_whole in self._rows("groups", _FATES, _whole_fates):
+        for row, values, is_whole in self.rows.read("groups", _FATES, _whole_fates):
             self.last = max(self.last, row)
             if is_whole:
                 settled, returned, delivered, _ = values
@@ -239,7 +170,7 @@ class Snapshot:
 
     def messages(self) -> Iterator[Group]:
         """Yield the groups in order, with nothing but their messages, those that are whole."""
-        for row, (messages, checksums), is_whole in self._rows("groups", _MESSAGES, _whole):
+        for row, (messages, checksums), is_whole in self.rows.read("groups", _MESSAGES, _whole):
             if is_whole:
                 yield Group(row, messages)
             elif isinstance(messages, bytes) and isinstance(checksums, bytes):
@@ -276,7 +207,9 @@ class Snapshot:
         return kept
 
     def _read_objects(self) -> Iterator[StoredObject]:
-        for row, (kind, name, value, _), is_whole in self._rows("objects", _OBJECTS, _whole_object):
+        for row, (kind, name, value, _), is_whole in self.rows.read(
+            "objects", _OBJECTS, _whole_object
+        ):
             if is_whole:
                 yield StoredObject(row, kind, tuple(json.loads(name)), value, _table(value))
             else:
@@ -309,76 +242,6 @@ class Snapshot:
             self._damage("objects", None, f'virtual_host ["{host}"] is missing, and made again')
         return [StoredObject(0, "virtual_host", (host,), encode_table({}), {}) for host in missing]
 
-    def _rows(
-        self, table: str, columns: Sequence[str], whole: Callable[[int, Sequence[Any]], bool]
-    ) -> Iterator[tuple[int, Sequence[Any], bool]]:
-        """Yield row id, values and whether they are whole, in the order of the ids."""
-        last: int | None = None
-        if not self.is_torn and self._sql is not None:
-            try:
-                for row, *values in self._sql.execute(_query(table, columns)):
-                    yield row, values, whole(row, values)
-                    last = row
-                return
-            except _UNREADABLE as error:
-                self._tear(error)
-        with closing(Pages(self.file)) as pages:
-            yield from self._rows_of_pages(pages, table, columns, whole, last)
-
-    def _rows_of_pages(
-        self,
-        pages: Pages,
-        table: str,
-        columns: Sequence[str],
-        whole: Callable[[int, Sequence[Any]], bool],
-        last: int | None,
-    ) -> Iterator[tuple[int, Sequence[Any], bool]]:
-        cells: defaultdict[int, list[Cell]] = defaultdict(list)
-        for row, cell in pages.cells(len(_COLUMNS[table])):
-            cells[row].append(cell)
-        for row in self._row_ids(table):
-            cells[row] += ()
-        for row in sorted(cells):
-            if last is not None and row <= last:
-                continue
-            found: Sequence[Any] | None = None
-            for values in self._candidates(pages, table, row, cells[row], columns):
-                is_whole = whole(row, values)
-                if is_whole or found is None:
-                    found = values
-                if is_whole:
-                    break
-            values = found or [None] * len(columns)
-            yield row, values, whole(row, values)
-
-    def _candidates(
-        self, pages: Pages, table: str, row: int, cells: list[Cell], columns: Sequence[str]
-    ) -> Iterator[Sequence[Any]]:
-        if self._sql is not None:
-            try:
-                for _, *values in self._sql.execute(_query(table, columns, "rowid = ?"), (row,)):
-                    yield values
-            except _UNREADABLE:
-                pass  # that the file is torn is noted
-        for cell in cells:
-            if (values := pages.values(cell)) is not None:
-                named = dict(zip(_COLUMNS[table], values, strict=True))
-                yield [named[column] for column in columns]
-
-    def _row_ids(self, table: str) -> list[int]:
-        rows: list[int] = []
-        if self._sql is not None:
-            try:
-                for (row,) in self._sql.execute(f"SELECT rowid FROM {table} ORDER BY rowid"):
-                    rows.append(row)
-            except _UNREADABLE:
-                pass  # that the file is torn is noted
-        return rows
-
-    def _tear(self, error: BaseException) -> None:
-        self.is_torn = True
-        self._damage("", None, f"SQLite: {error}")
-
     def _damage(
         self,
         table: str,
@@ -389,46 +252,6 @@ class Snapshot:
         loses_more: bool = False,
     ) -> None:
         self.note(Damage(self.file, table, row, message, lost, loses_more))
-
-
-def connect_reading(file: Path) -> sqlite3.Connection:
-    """Open a file without ever changing it, at one moment.
-
-    Raises:
-        sqlite3.Error: SQLite cannot.
-
-    """
-    try:
-        sql = _begun(file, "mode=ro")
-    except sqlite3.OperationalError:
-        log = file.with_name(f"{file.name}-wal")
-        if log.exists() and log.stat().st_size:
-            raise
-        # Where a directory cannot be written to, SQLite has to know that nobody does.
-        sql = _begun(file, "mode=ro&immutable=1")
-    sql.text_factory = _text
-    return sql
-
-
-def _begun(file: Path, how: str) -> sqlite3.Connection:
-    sql = sqlite3.connect(
-        f"{file.absolute().as_uri()}?{how}", uri=True, isolation_level=None, timeout=60
-    )
-    try:
-        sql.execute("BEGIN")
-        sql.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error:
-        sql.close()
-        raise
-    return sql
-
-
-def _text(data: bytes) -> str:
-    return data.decode(errors="replace")
-
-
-def _query(table: str, columns: Sequence[str], where: str = "true") -> str:
-    return f"SELECT rowid, {', '.join(columns)} FROM {table} WHERE {where} ORDER BY rowid"
 
 
 def _table(value: bytes) -> dict[str, Any]:

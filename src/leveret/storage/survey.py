@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import define, frozen
 
 from leveret.storage.records import decode_entries
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["StoredQueue", "Survey", "survey"]
 
 
-@frozen
+@define
 class StoredQueue:
     """A queue, and what of it is kept."""
 
@@ -70,9 +70,8 @@ def survey(snapshot: Snapshot, progress: Callable[[float], object] = lambda shar
                 continue
             message.properties  # noqa: B018 - decoding it is the check
             queue = queues[number]
-            queues[number] = evolve(
-                queue, messages=queue.messages + 1, body_bytes=queue.body_bytes + message.size
-            )
+            queue.messages += 1
+            queue.body_bytes += message.size
         for number, found in positions.items():
             if min(found) <= highest.get(number, -1) or len(set(found)) < len(found):
                 snapshot.note_disorder(group.number, number)
