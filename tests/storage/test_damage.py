@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PERSISTENT = Properties(delivery_mode=2, headers={"a": 1})
 PAGE_BYTES = 4096
+FRAME_BYTES = 24 + PAGE_BYTES
 #: Multiplies the number of examples.
 FACTOR = int(os.environ.get("LEVERET_MODEL_FACTOR", "1"))
 QUEUES = "SELECT key FROM objects WHERE kind = 'queue'"
@@ -182,6 +183,37 @@ def test_bytes_that_changed_anywhere_are_found_or_do_not_count(
         data[index] ^= bits
     file.write_bytes(data)
     assert_found_and_repaired(kept, directory)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.8])
+@pytest.mark.parametrize("offset", [0, 9, 17, 24, 2000])
+def test_a_damaged_frame_of_the_log_is_found_and_what_follows_it_is_kept(
+    tmp_path: Path, share: float, offset: int
+) -> None:
+    served, directory = tmp_path / "served", tmp_path / "data"
+    broker = Broker(clock=ManualClock())
+    storage = Storage.open(broker, served)
+    broker.queue_declare("a")
+    bodies = [b"%03d" % number * 400 for number in range(30)]
+    for body in bodies:
+        broker.basic_publish("", "a", body, PERSISTENT)
+        storage.flush()
+    shutil.copytree(served, directory)
+    storage.close()
+    log = directory / "leveret.db-wal"
+    content = bytearray(log.read_bytes())
+    frames = (len(content) - 32) // FRAME_BYTES
+    content[32 + int(share * frames) * FRAME_BYTES + offset] ^= 1
+    log.write_bytes(content)
+    with pytest.raises(StorageError, match=r"leveret\.db-wal is damaged: frame"):
+        Storage.open(Broker(clock=ManualClock()), directory)
+    done = repair(directory)
+    assert any("leveret.db-wal: frame " in damage.message for damage in done.before.damages)
+    assert not surveyed(directory).damages
+    (left,) = opened(directory).values()
+    assert is_part(left, bodies)
+    assert left[-1] == bodies[-1]
+    assert len(left) > 20
 
 
 @CLEAN

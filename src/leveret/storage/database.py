@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leveret.storage.directory import FILE_NAME, StorageError, take_lock
+from leveret.storage.directory import FILE_NAME, StorageError, log_of, take_lock
 from leveret.storage.journal import Group, Merge
 from leveret.storage.schema import (
     fates_are_whole,
@@ -19,6 +19,7 @@ from leveret.storage.schema import (
     prepare,
     refuse_newer,
 )
+from leveret.storage.write_ahead import damaged_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,9 @@ class Database:
 
     def _open(self) -> None:
         os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+        log = log_of(self.file)
+        if (frame := damaged_frame(log)) is not None:
+            raise StorageError(f"{log} is damaged: frame {frame}; {self._help()}")
         self._sql = self._connected()
         version: int = self._sql.execute("PRAGMA user_version").fetchone()[0]
         refuse_newer(self.file, version)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["FILE_NAME", "StorageError", "locked", "make_empty", "take_lock"]
+__all__ = ["FILE_NAME", "StorageError", "locked", "log_of", "make_empty", "take_lock"]
 
 #: The database within a data directory.
 FILE_NAME = "leveret.db"
@@ -22,6 +22,11 @@ _LOCK_NAME = "lock"
 
 class StorageError(LeveretError):
     """A data directory cannot be used; says which file, why, and what can be done."""
+
+
+def log_of(file: Path) -> Path:
+    """Return where SQLite has the write-ahead log of a file."""
+    return file.with_name(f"{file.name}-wal")
 
 
 def take_lock(directory: Path) -> int:

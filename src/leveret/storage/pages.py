@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
+from leveret.storage.directory import log_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -47,7 +49,7 @@ class Pages:
 
     def __attrs_post_init__(self) -> None:
         self._main = self.file.open("rb")
-        log = self.file.with_name(f"{self.file.name}-wal")
+        log = log_of(self.file)
         if log.exists():
             self._log = log.open("rb")
         size = int.from_bytes(self._main.read(18)[16:], "big")
@@ -72,8 +74,9 @@ class Pages:
         for at in range(32, size - 23 - self.page_bytes, 24 + self.page_bytes):
             self._log.seek(at)
             page, pages_then, found = unpack_from(">II8s", self._log.read(24))
+            # What is left of an earlier log is elsewhere; one frame may be damaged.
             if found != salts:
-                break
+                continue
             pending[page] = at + 24
             if pages_then:
                 self._newer |= pending

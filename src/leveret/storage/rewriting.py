@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from leveret.storage.directory import FILE_NAME, StorageError, locked
+from leveret.storage.directory import FILE_NAME, StorageError, locked, log_of
 from leveret.storage.journal import numbers
 from leveret.storage.records import entries_without
 from leveret.storage.schema import insert_group, insert_object, make_file
@@ -75,6 +75,11 @@ def _rewrite(directory: Path, progress: Callable[[float], object], *, is_repair:
                     f"{file} is damaged: 'leveret storage repair {directory}' comes first"
                 )
             _write(snapshot, new, lambda share: progress(0.5 + share / 2))
+            is_torn = snapshot.rows.is_torn
+        if not is_torn:
+            # SQLite takes what stands in the log into the file, and removes the log.
+            with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as sql:
+                sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         kept_as = _replace(file, new, keeps=is_repair)
         return Rewritten(before, file.stat().st_size, kept_as)
 
@@ -152,19 +157,16 @@ def _fates(snapshot: Snapshot, behinds: dict[int, int]) -> tuple[bytes, bytes, b
 
 def _replace(file: Path, new: Path, *, keeps: bool) -> Path | None:
     """Put the new file into the place of the old one; return where that is kept."""
-    log, index = (file.with_name(f"{file.name}-{what}") for what in ("wal", "shm"))
-    # SQLite takes what stands in the log into the file, and removes the log, where it can.
-    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as sql:
-        sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    log = log_of(file)
     kept_as = None
     if keeps:
         kept_as = _free_name(file)
         os.link(file, kept_as)
         if log.exists():
-            os.link(log, kept_as.with_name(f"{kept_as.name}-wal"))
+            os.link(log, log_of(kept_as))
     # A log that is left would be taken for that of the new file.
     log.unlink(missing_ok=True)
-    index.unlink(missing_ok=True)
+    file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
     os.replace(new, file)
     descriptor = os.open(file.parent, os.O_RDONLY)
     try:

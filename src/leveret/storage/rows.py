@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field
 
+from leveret.storage.directory import log_of
 from leveret.storage.pages import Pages
 from leveret.storage.schema import prepare
+from leveret.storage.write_ahead import damaged_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +90,10 @@ class Rows:
 
     def verify(self) -> None:
         """Look at the file as a whole; where there is a fault, rows come from pages."""
+        if (frame := damaged_frame(log_of(self.file))) is not None:
+            self.is_torn = True
+            name = log_of(self.file).name
+            self.damaged(f"{name}: frame {frame} is damaged, and SQLite reads none behind it")
         if self.sql is None:
             return
         try:
@@ -185,7 +191,7 @@ def _connected(file: Path) -> sqlite3.Connection:
     try:
         sql = _begun(file, "mode=ro")
     except sqlite3.OperationalError:
-        log = file.with_name(f"{file.name}-wal")
+        log = log_of(file)
         if log.exists() and log.stat().st_size:
             raise
         # Where a directory cannot be written to, SQLite has to know that nobody does.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, frozen
 
+from leveret.storage.directory import log_of
 from leveret.storage.records import decode_entries
 
 if TYPE_CHECKING:
@@ -89,5 +90,5 @@ def survey(snapshot: Snapshot, progress: Callable[[float], object] = lambda shar
 
 
 def _files(file: Path) -> list[Path]:
-    log = file.with_name(f"{file.name}-wal")
+    log = log_of(file)
     return [file, log] if log.exists() else [file]
