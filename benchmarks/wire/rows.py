@@ -140,6 +140,22 @@ ROWS: tuple[Row, ...] = (
         durable=True,
     ),
     Row(
+        "durable-1k",
+        "durable, persistent 1 KiB, confirms, window 1,000",
+        "-m pub -d -s 1024 -w 1000",
+        100_000,
+        20_000,
+        durable=True,
+    ),
+    Row(
+        "durable-fanout",
+        "durable, fan-out to 10 queues, a delivery",
+        "-m e2e -d -s 100 -w 1000 -P 500 -t fanout -k 10",
+        30_000,
+        5_000,
+        durable=True,
+    ),
+    Row(
         "durable-1",
         "durable, confirms, window 1: one sync each",
         "-m pub -d -s 100 -w 1",
