@@ -16,7 +16,7 @@ from attrs import define, field
 from leveret.config.environment import Environment
 from leveret.config.findings import DEFINED_TWICE, MALFORMED
 from leveret.config.source import Source, quoted
-from leveret.config.yaml_errors import explain_yaml_error, help_with_alias
+from leveret.config.yaml_errors import MAX_DEPTH, TOO_DEEP, explain_yaml_error, help_with_alias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,9 +38,6 @@ __all__ = [
 
 #: What the `!!` of YAML's own tags stands for.
 CORE_TAG = "tag:yaml.org,2002:"
-
-#: The format itself nests nine deep; header values may add some.
-MAX_DEPTH = 64
 
 #: Nodes that aliases may add to any file by repeating what is anchored ("billion laughs"), and
 #: for each byte or so of a larger one. Reading and checking a node takes some 20 microseconds.
@@ -203,10 +200,7 @@ class _Composer:
         anchor: str | None = event.anchor
         check_tag(node, event.tag, ("map", "seq"))
         if len(self.stack) >= MAX_DEPTH:
-            node.fault(
-                f"lists and maps are nested more than {MAX_DEPTH} deep",
-                "A topology needs far less: check for a bracket that is never closed.",
-            )
+            node.fault(*TOO_DEEP)
             raise self.source.stop()
         if anchor is not None:
             self.anchors[anchor] = None

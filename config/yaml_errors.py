@@ -12,7 +12,17 @@ from leveret.config.source import MAX_LINE_SHOWN, quoted
 if TYPE_CHECKING:
     from leveret.config.source import Source
 
-__all__ = ["explain_yaml_error", "help_with_alias", "quote_help"]
+__all__ = ["MAX_DEPTH", "TOO_DEEP", "explain_yaml_error", "help_with_alias", "quote_help"]
+
+#: How deep lists and maps may be nested: the format itself nests nine deep, header values may add
+#: some. libyaml has a limit of its own, above this one, which it may meet first, since it reads
+#: ahead.
+MAX_DEPTH = 64
+#: Message and remedy for what is deeper.
+TOO_DEEP = (
+    f"lists and maps are nested more than {MAX_DEPTH} deep",
+    "A topology needs far less: check for a bracket that is never closed.",
+)
 
 _TOKEN = re.compile(r"[^\s,\]}]*")
 _UNCLOSED = re.compile(r"did not find expected ',' or '(.)'")
@@ -43,6 +53,8 @@ def explain_yaml_error(source: Source, error: yaml.YAMLError) -> tuple[int, int,
 def _explain(line: str, character: str, problem: str) -> tuple[str, str]:
     if character == "\t":
         return "a tab stands where YAML wants spaces", "Indent with spaces only."
+    if problem == "exceeded maximum nesting depth":
+        return TOO_DEEP
     if problem == "found character that cannot start any token":
         return (
             f"a value cannot begin with {quoted(character)} in YAML",
