@@ -215,6 +215,7 @@ class Broker:
             connections=len(self.connections),
             channels=tuple(channel.statistics() for channel in channels),
             virtual_hosts=hosts,
+            delayed=sum(host.delayed for host in hosts),
         )
 
     def check(self) -> None:

@@ -34,6 +34,8 @@ KINDS = (
     "exchange",
     "queue",
     "binding",
+    "held_ids",
+    "held_message",
 )
 
 
@@ -138,6 +140,12 @@ def restore(
                 fields["arguments"],
             )
             broker.virtual_hosts[host].bind(binding, None)
+        case "held_ids":
+            (host,) = key
+            broker.virtual_hosts[host].delays.restore_ids(fields["below"])
+        case "held_message":
+            host, held_id = key
+            broker.virtual_hosts[host].delays.restore(int(held_id), fields)
         case _:
             raise ValueError(f"there is no kind of object {kind!r}")
 

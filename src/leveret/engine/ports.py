@@ -107,7 +107,8 @@ class Journal(Protocol):
         Kinds and keys: `virtual_host` (name,), `exchange` and `queue` (virtual host, name),
         `binding` (virtual host, source, destination type, destination, routing key, arguments as
         text), `policy` and `operator_policy` (virtual host, name), `user` (name,), `permission`
-        (user, virtual host), `topic_permission` (user, virtual host, exchange).
+        (user, virtual host), `topic_permission` (user, virtual host, exchange), `held_message`
+        (virtual host, id), `held_ids` (virtual host,).
         """
         ...
 

@@ -23,7 +23,10 @@ __all__ = [
 
 @frozen
 class ExchangeStatistics:
-    """An exchange's figures. `published` counts messages that clients published to it."""
+    """An exchange's figures. `published` counts messages that clients published to it.
+
+    `delayed` counts those held back now, to be routed through it later.
+    """
 
     name: str
     type: str
@@ -31,6 +34,7 @@ class ExchangeStatistics:
     published: int
     routed: int
     unroutable: int
+    delayed: int = 0
 
 
 @frozen
@@ -50,7 +54,7 @@ class ChannelStatistics:
 
 @frozen
 class VirtualHostStatistics:
-    """A virtual host's figures."""
+    """A virtual host's figures. `delayed` counts messages held back, which are in no queue yet."""
 
     name: str
     ready: int
@@ -62,6 +66,7 @@ class VirtualHostStatistics:
     dead_letter_cycles: int
     exchanges: tuple[ExchangeStatistics, ...]
     queues: tuple[QueueStatistics, ...]
+    delayed: int = 0
 
 
 @frozen
@@ -76,3 +81,5 @@ class BrokerStatistics:
     connections: int
     channels: tuple[ChannelStatistics, ...]
     virtual_hosts: tuple[VirtualHostStatistics, ...]
+    #: Messages held back until a time, in no queue yet.
+    delayed: int = 0

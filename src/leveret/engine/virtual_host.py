@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from leveret.engine.dead_letters import DeadLetters
+from leveret.engine.delays import Delays
 from leveret.engine.durable import (
     binding_key,
     binding_value,
@@ -86,6 +87,8 @@ class VirtualHost:
     policies: Policies = field(factory=Policies, init=False)
     router: Router[Queue] = field(init=False)
     dead_letters: DeadLetters = field(init=False)
+    #: Messages held back until a time.
+    delays: Delays = field(init=False)
     unroutable: UnroutableLog = field(factory=UnroutableLog, init=False)
     # exchange -> messages published to it by clients
     published: dict[str, int] = field(factory=dict, init=False)
@@ -93,6 +96,7 @@ class VirtualHost:
     def __attrs_post_init__(self) -> None:
         self.router = Router(self.exchanges, self.queues, self.broker.random)
         self.dead_letters = DeadLetters(self)
+        self.delays = Delays(self)
         self.exchanges[""] = DefaultExchange()
         self.published[""] = 0
         for name, kind in PREDECLARED_EXCHANGES.items():
@@ -499,6 +503,7 @@ class VirtualHost:
 
     def remove_all(self) -> None:
         """Remove everything in it, for good."""
+        self.delays.clear()
         for queue in list(self.queues.values()):
             self.remove_queue(queue, "virtual_host_deleted")
         self._remove_exchanges([name for name in self.exchanges if name])
@@ -526,6 +531,7 @@ class VirtualHost:
             routed=published - self.unroutable.total,
             unroutable=self.unroutable.entries(),
             dead_letter_cycles=self.dead_letters.cycles,
+            delayed=len(self.delays),
             exchanges=tuple(map(self._exchange_statistics, self.exchanges.values())),
             queues=queues,
         )
@@ -542,6 +548,7 @@ class VirtualHost:
             published=published,
             routed=published - unroutable,
             unroutable=unroutable,
+            delayed=self.delays.by_exchange.get(exchange.name, 0),
         )
 
     def check(self) -> None:
@@ -555,6 +562,7 @@ class VirtualHost:
             exchange.check()
         for queue in self.queues.values():
             queue.check()
+        self.delays.check()
 
 
 def _policy_kind(operator: bool) -> str:

@@ -47,9 +47,10 @@ def resident_bytes() -> int | None:
 
 
 def held_bytes(broker: Broker) -> int:
-    """Return what messages are worth, in queues and in transactions. O(queues and channels)."""
+    """Return what messages are worth: in queues, in transactions, delayed. O(queues, channels)."""
     hosts = broker.virtual_hosts.values()
     held = sum(queue.memory_bytes for host in hosts for queue in host.queues.values())
+    held += sum(host.delays.memory_bytes for host in hosts)
     for connection in broker.connections:
         for channel in connection.channels.values():
             held += channel.put_off_bytes

@@ -106,7 +106,8 @@ def recover(
     # A queue that is deleted may have left messages: no other may take its id.
     broker.queue_id_used(max(fates, default=0))
     broker.settle()
-    return Recovery(objects, messages)
+    held = sum(len(host.delays) for host in broker.virtual_hosts.values())
+    return Recovery(objects - held, messages + held)
 
 
 def _restore_objects(broker: Broker, database: Database) -> int:

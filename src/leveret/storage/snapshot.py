@@ -263,7 +263,9 @@ def _needs(each: StoredObject) -> list[tuple[str, ...]]:
     match each.kind, each.key:
         case "permission" | "topic_permission", (user, host, *_):
             return [("user", user), ("virtual_host", host)]
-        case "policy" | "operator_policy" | "exchange" | "queue", (host, _):
+        case "policy" | "operator_policy" | "exchange" | "queue" | "held_message", (host, _):
+            return [("virtual_host", host)]
+        case "held_ids", (host,):
             return [("virtual_host", host)]
         case "binding", (host, source, kind, destination, _, _):
             ends = [("exchange", host, source), (kind, host, destination)]

@@ -15,6 +15,7 @@ from attrs import define, field
 from leveret import Broker, ManualClock, Properties
 from leveret.fields import encode_short_string
 from leveret.header import encode_header
+from leveret.queues import Message
 from leveret.storage import Storage, journal, paging, storage
 from leveret.wire.content import Address, WireRun
 
@@ -39,6 +40,8 @@ QUEUES: dict[str, dict[str, Any]] = {
     "quorum": {"x-queue-type": "quorum", "x-delivery-limit": 2},
     "priorities": {"x-max-priority": 3},
 }
+#: Stands for what is in no queue yet.
+HELD = "(held)"
 #: What is done -> how often, beside the others.
 STEPS = {
     "publish": 30,
@@ -46,6 +49,9 @@ STEPS = {
     "consume": 4,
     "cancel": 2,
     "fan out": 5,
+    "hold": 6,
+    "ack and hold": 4,
+    "cancel held": 2,
     "get": 20,
     "ack": 8,
     "ack all": 3,
@@ -138,6 +144,15 @@ class World:
                 self.channel.basic_nack(tag)
             case "reject" if tag:
                 self.channel.basic_reject(tag, requeue=False)
+            case "hold":
+                self.hold(name if number % 3 else None, name, number)
+            case "ack and hold" if tag:
+                self.channel.basic_ack(tag)
+                self.hold(name, "nobody", number)
+            case "cancel held":
+                delays = self.broker.virtual_hosts["/"].delays
+                for held in [*delays][number % 4 :: 4]:
+                    assert delays.cancel(held.id)
             case "purge":
                 self.broker.queue_purge(name)
             case "delete":
@@ -160,6 +175,14 @@ class World:
         body = str(self.published).encode() * (self.published % 7)
         self.broker.basic_publish(exchange, routing_key, body, properties)
 
+    def hold(self, queue: str | None, routing_key: str, number: int) -> None:
+        """Hold a message back, to go into a queue or through the default exchange."""
+        self.published += 1
+        properties = Properties(delivery_mode=1 if number > 90 else 2, headers={"n": number})
+        message = Message("", routing_key, properties, str(self.published).encode())
+        due_ms = self.clock.now_ms() + number
+        self.broker.virtual_hosts["/"].delays.hold(message, due_ms, queue=queue)
+
     def publish_run(self, exchange: str, routing_key: str, number: int) -> None:
         """Publish some messages as a client's socket brings them."""
         contents, sizes = [], []
@@ -181,7 +204,7 @@ class World:
         self.promised = self.seen()
 
     def seen(self) -> dict[str, list[Kept]]:
-        """Return what is durable of each queue, in order."""
+        """Return what is durable of each queue, and held, in order."""
         held = [*self.channel._unacked.values()]
         for run in self.channel._held_runs:
             held += run.entries()
@@ -207,14 +230,22 @@ def reach_what_is_rare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen_in(broker: Broker, held: list[QueuedMessage]) -> dict[str, list[Kept]]:
-    """Return what is durable of each queue, in order; `held` is what was delivered."""
+    """Return what is durable of each queue, in order; `held` is what was delivered.
+
+    What is held back until a time stands under `HELD`, with its id as `deliveries`.
+    """
     found = {}
     for name, queue in broker.virtual_hosts["/"].queues.items():
         out = [(entry, True) for entry in held if entry.queue is queue]
         entries = [*((entry, False) for entry in queue.ready), *out]
         entries.sort(key=lambda pair: pair[0].position)
         found[name] = [_kept(e, is_out=is_out) for e, is_out in entries if e.stored]
-    return found
+    delayed = [
+        Kept(held.message.body, f"{held.queue} {held.exchange}", None, held.id, held.due_ms)
+        for held in broker.virtual_hosts["/"].delays
+        if held.message.is_persistent
+    ]
+    return found | ({HELD: delayed} if delayed else {})
 
 
 def _frame(kind: int, payload: bytes) -> bytes:
