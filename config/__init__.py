@@ -8,6 +8,7 @@ from leveret.config.findings import Finding
 from leveret.config.formatting import format_topology
 from leveret.config.loader import check_file, load, loads, schema
 from leveret.config.model import (
+    Alert,
     BindingDeclaration,
     ExchangeDeclaration,
     Expectation,
@@ -15,6 +16,8 @@ from leveret.config.model import (
     Policy,
     QueueDeclaration,
     Request,
+    RetryPolicy,
+    Subscription,
     TopicPermission,
     Topology,
     User,
@@ -22,6 +25,7 @@ from leveret.config.model import (
 )
 
 __all__ = [
+    "Alert",
     "AmbiguousNameError",
     "BindingDeclaration",
     "Change",
@@ -36,6 +40,8 @@ __all__ = [
     "QueueDeclaration",
     "QueueExplanation",
     "Request",
+    "RetryPolicy",
+    "Subscription",
     "TopicPermission",
     "Topology",
     "UnknownNameError",

@@ -41,6 +41,9 @@ QUEUE_ARGUMENTS = {
     "delivery_limit": "x-delivery-limit",
     "single_active_consumer": "x-single-active-consumer",
     "consumer_timeout": "x-consumer-timeout",
+    "visibility_timeout": "x-visibility-timeout",
+    "max_age": "x-max-age",
+    "max_segment_size": "x-stream-max-segment-size-bytes",
 }
 
 #: Key of `dead_letter` -> argument of queue.declare.
@@ -51,7 +54,7 @@ DEAD_LETTER_ARGUMENTS = {
 }
 
 #: Key of an exchange -> argument of exchange.declare.
-EXCHANGE_ARGUMENTS = {"alternate": "alternate-exchange"}
+EXCHANGE_ARGUMENTS = {"alternate": "alternate-exchange", "delayed_type": "x-delayed-type"}
 
 _INTEGER = "an integer"
 _TEXT = "a text"
@@ -66,6 +69,9 @@ _WANTED = {
     "x-max-priority": _INTEGER,
     "x-delivery-limit": _INTEGER,
     "x-consumer-timeout": _INTEGER,
+    "x-visibility-timeout": _INTEGER,
+    "x-stream-max-segment-size-bytes": _INTEGER,
+    "x-max-age": _TEXT,
     "x-single-active-consumer": _FLAG,
     "x-overflow": _TEXT,
     "x-queue-type": _TEXT,
@@ -74,6 +80,7 @@ _WANTED = {
     "x-dead-letter-routing-key": _TEXT,
     "x-dead-letter-strategy": _TEXT,
     "alternate-exchange": _TEXT,
+    "x-delayed-type": _TEXT,
 }
 
 #: Argument -> the type that RabbitMQ wants in it.

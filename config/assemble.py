@@ -10,7 +10,7 @@ from leveret.config.arguments import policy_definition
 from leveret.config.definitions_rest import definitions_rest, note_kept_objects
 from leveret.config.environment import Substituted
 from leveret.config.findings import MISSING, REFUSED
-from leveret.config.host import HostBuilder
+from leveret.config.host import HostBuilder, ignored_codes
 from leveret.config.host_bindings import HostBindings
 from leveret.config.merge import Merger
 from leveret.config.model import (
@@ -30,6 +30,7 @@ from leveret.config.names import nearest
 from leveret.config.nodes import MapNode
 from leveret.config.refusals import policy_refusal
 from leveret.config.source import quoted
+from leveret.config.subscriptions import add_alerts, add_subscriptions
 from leveret.exchanges import ExchangeTypes
 
 if TYPE_CHECKING:
@@ -41,13 +42,11 @@ if TYPE_CHECKING:
         Entry,
         ExpectEntry,
         HostEntry,
-        LintEntry,
         PolicyEntry,
         RequestEntry,
         TopologyEntry,
         UserEntry,
     )
-    from leveret.config.nodes import Node
     from leveret.config.source import Source
 
 __all__ = ["assemble"]
@@ -84,7 +83,7 @@ def assemble(file: str, entries: Sequence[TopologyEntry], sources: Sequence[Sour
             if (expectation := _expectation(item, builders[name])) is not None
         ],
         definitions=definitions_rest(whole.definitions),
-        ignored=_ignored(*(entry.lint for entry in entries)),
+        ignored=ignored_codes(*(entry.lint for entry in entries)),
         sources={source.file: source for source in sources},
     )
 
@@ -166,13 +165,11 @@ def _check_version(entry: TopologyEntry) -> None:
         )
 
 
-def _ignored(*entries: LintEntry | None) -> frozenset[str]:
-    return frozenset(code for entry in entries if entry for code in entry.ignore or ())
-
-
 def _builder(name: str, parts: list[HostEntry], whole: _Whole, types: ExchangeTypes) -> HostBuilder:
     host = VirtualHost(
-        name, position=parts[-1].node.position, ignored=_ignored(*(part.lint for part in parts))
+        name,
+        position=parts[-1].node.position,
+        ignored=ignored_codes(*(part.lint for part in parts)),
     )
     return HostBuilder(host, whole.compatibility, types)
 
@@ -199,6 +196,8 @@ def _build_host(builder: HostBuilder, whole: _Whole, parts: list[HostEntry]) -> 
         for name, request in (part.requests or {}).items():
             if builder.merger.is_new("request", name, request.node, request):
                 host.requests[name] = _request(name, request, builder)
+    add_subscriptions(builder, parts)
+    add_alerts(builder, parts)
     return builder
 
 
@@ -220,7 +219,7 @@ def _policies(
             entry.priority or 0,
             policy_definition(entry),
             entry.node.position,
-            _ignored(entry.lint),
+            ignored_codes(entry.lint),
         )
         if (refusal := policy_refusal(policy, builder.compatibility)) is not None:
             entry.nodes[refusal.cause].fault(refusal.message, refusal.remedy, REFUSED)
@@ -230,9 +229,9 @@ def _policies(
 def _request(name: str, entry: RequestEntry, builder: HostBuilder) -> Request:
     exchange = entry.exchange or ""
     if exchange:
-        _check_exchange(entry.nodes["exchange"], exchange, builder)
+        builder.check_exchange(entry.nodes["exchange"], exchange)
     elif entry.routing_key is not None:
-        _check_queue(entry.nodes["routing_key"], entry.routing_key, builder)
+        builder.check_queue(entry.nodes["routing_key"], entry.routing_key)
     return Request(name, exchange, entry.routing_key or "", entry.timeout, entry.node.position)
 
 
@@ -281,7 +280,7 @@ def _user(name: str, entry: UserEntry, hosts: dict[str, HostBuilder]) -> User:
         entry.node.position,
         password_hash=entry.password_hash,
         hashing_algorithm=entry.hashing_algorithm,
-        ignored=_ignored(entry.lint),
+        ignored=ignored_codes(entry.lint),
     )
 
 
@@ -302,11 +301,11 @@ def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None
         return None
     reaches = tuple(entry.reaches or ())
     for queue in reaches:
-        _check_queue(entry.nodes["reaches"], queue, builder)
+        builder.check_queue(entry.nodes["reaches"], queue)
     position = entry.node.position
     if (expires := entry.expires) is not None:
         if expires.queue is not None:
-            _check_queue(expires.nodes["queue"], expires.queue, builder)
+            builder.check_queue(expires.nodes["queue"], expires.queue)
         return Expectation(
             reaches,
             expires_queue=expires.queue,
@@ -320,7 +319,7 @@ def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None
     if publish is None:
         return None
     if publish.exchange:
-        _check_exchange(publish.nodes["exchange"], publish.exchange, builder)
+        builder.check_exchange(publish.nodes["exchange"], publish.exchange)
     return Expectation(
         reaches,
         exchange=publish.exchange or "",
@@ -329,17 +328,3 @@ def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None
         virtual_host=builder.host.name,
         position=position,
     )
-
-
-def _check_exchange(node: Node, name: str, builder: HostBuilder) -> None:
-    if not builder.has_exchange(name):
-        node.fault(
-            f"exchange {quoted(name)} does not exist", builder.missing_exchange_help(name), MISSING
-        )
-
-
-def _check_queue(node: Node, name: str, builder: HostBuilder) -> None:
-    if name not in builder.queue_nodes:
-        node.fault(
-            f"queue {quoted(name)} does not exist", builder.missing_queue_help(name), MISSING
-        )

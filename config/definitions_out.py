@@ -74,8 +74,9 @@ def unsaid_in_definitions(topology: Topology) -> list[str]:
             unsaid.append(
                 f"exclusive queues{where}, which end with their connection: {', '.join(exclusive)}"
             )
-        if host.requests:
-            unsaid.append(f"requests{where}: {', '.join(host.requests)}")
+        for section in ("requests", "subscriptions", "alerts"):
+            if names := getattr(host, section):
+                unsaid.append(f"{section}{where}: {', '.join(names)}")
     if topology.expectations:
         unsaid.append(f"expectations: {len(topology.expectations)}")
     return unsaid

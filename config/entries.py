@@ -11,14 +11,19 @@ from typing import ClassVar, Literal, NewType
 from attrs import define, field, frozen
 
 from leveret.config.binding_text import BindingText
+from leveret.config.limits import Limit
 from leveret.config.nodes import Node, ScalarNode
 from leveret.properties import FieldValue
 
 __all__ = [
+    "Age",
+    "AgeLimit",
+    "AlertEntry",
     "BindingEntry",
     "BindingLine",
     "Code",
     "Count",
+    "CountLimit",
     "DeadLetterEntry",
     "DefaultsEntry",
     "DefinitionsEntry",
@@ -39,9 +44,12 @@ __all__ = [
     "PolicyEntry",
     "PublishEntry",
     "QueueEntry",
+    "Ratio",
     "Regex",
     "RequestEntry",
+    "RetryEntry",
     "Size",
+    "SubscriptionEntry",
     "Table",
     "Text",
     "TopicPermissionEntry",
@@ -58,12 +66,16 @@ Duration = NewType("Duration", int)  # milliseconds
 Size = NewType("Size", int)  # bytes
 Count = NewType("Count", int)  # an integer that is not negative
 Number = NewType("Number", int)
+Ratio = NewType("Ratio", float)  # a number that is not negative
+Age = NewType("Age", str)  # a duration in whole seconds, as streams take it: 7D
+CountLimit = NewType("CountLimit", Limit)  # of a count: > 1000
+AgeLimit = NewType("AgeLimit", Limit)  # of a duration in milliseconds: > 10m
 Flag = NewType("Flag", bool)
 Table = NewType("Table", dict[str, FieldValue])
 Code = NewType("Code", str)  # of a warning or note, such as L07
 
 Overflow = Literal["drop-head", "reject-publish", "reject-publish-dlx"]
-QueueType = Literal["classic", "quorum"]
+QueueType = Literal["classic", "quorum", "stream"]
 Strategy = Literal["at-most-once", "at-least-once"]
 ApplyTo = Literal["queues", "exchanges", "all", "classic_queues", "quorum_queues", "streams"]
 
@@ -103,6 +115,7 @@ class ExchangeDefaults(Entry):
     auto_delete: Flag | None = None
     internal: Flag | None = None
     alternate: ExchangeName | None = None
+    delayed_type: Text | None = None
     arguments: Table | None = None
     lint: LintEntry | None = None
 
@@ -146,6 +159,9 @@ class QueueEntry(Entry):
     delivery_limit: Number | None = None
     single_active_consumer: Flag | None = None
     consumer_timeout: Duration | None = None
+    visibility_timeout: Duration | None = None
+    max_age: Age | None = None
+    max_segment_size: Size | None = None
     arguments: Table | None = None
     lint: LintEntry | None = None
 
@@ -198,6 +214,55 @@ class RequestEntry(Entry):
     exchange: ExchangeName | None = None
     routing_key: Key | None = None
     timeout: Duration | None = None
+
+
+@frozen(kw_only=True)
+class RetryEntry(Entry):
+    """`retry`: how often a message that failed is tried again, and when; `retry: 5` is short."""
+
+    CALLED = "'retry'"
+    SHORT_FOR = "attempts"
+
+    attempts: Count | None = None
+    first: Duration | None = None
+    factor: Ratio | None = None
+    max: Duration | None = None
+    jitter: Ratio | None = None
+
+
+@frozen(kw_only=True)
+class SubscriptionEntry(Entry):
+    """One name under which a program handles the messages of a queue."""
+
+    CALLED = "a subscription"
+    REQUIRED = ("queue",)
+
+    queue: Name | None = None
+    concurrency: Count | None = None
+    prefetch: Count | None = None
+    visibility_timeout: Duration | None = None
+    retry: RetryEntry | None = None
+    dead_letter: Name | None = None
+    lint: LintEntry | None = None
+
+
+@frozen(kw_only=True)
+class AlertEntry(Entry):
+    """One figure of a queue that is watched."""
+
+    CALLED = "an alert"
+    REQUIRED = ("queue",)
+
+    queue: Name | None = None
+    ready: CountLimit | None = None
+    unacked: CountLimit | None = None
+    messages: CountLimit | None = None
+    consumers: CountLimit | None = None
+    oldest: AgeLimit | None = None
+    lag: CountLimit | None = None
+    redeliveries: CountLimit | None = None
+    dead_letters: CountLimit | None = None
+    for_: Duration | None = None
 
 
 @frozen(kw_only=True)
@@ -263,6 +328,8 @@ class HostEntry(Entry):
     policies: dict[Name, PolicyEntry] | None = None
     operator_policies: dict[Name, PolicyEntry] | None = None
     requests: dict[Name, RequestEntry] | None = None
+    subscriptions: dict[Name, SubscriptionEntry] | None = None
+    alerts: dict[Name, AlertEntry] | None = None
     expect: list[ExpectEntry] | None = None
     lint: LintEntry | None = None
 

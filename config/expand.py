@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Expectation,
         Policy,
         QueueDeclaration,
+        Subscription,
         Topology,
         User,
         VirtualHost,
@@ -117,6 +118,12 @@ def _host(host: VirtualHost, topology: Topology) -> Entry:
             | _given(timeout=one.timeout_ms)
             for one in host.requests.values()
         },
+        "subscriptions": {one.name: _subscription(one) for one in host.subscriptions.values()},
+        "alerts": {
+            one.name: {"queue": one.queue, one.metric: f"{one.operator} {one.threshold}"}
+            | {"for": one.for_ms}
+            for one in host.alerts.values()
+        },
         "expect": [
             _expectation(one) for one in topology.expectations if one.virtual_host == host.name
         ],
@@ -160,6 +167,24 @@ def _policy(policy: Policy) -> Entry:
         "priority": policy.priority,
         "definition": policy.definition,
     } | _lint(policy.ignored)
+
+
+def _subscription(one: Subscription) -> Entry:
+    retry = one.retry and {
+        "attempts": one.retry.attempts,
+        "first": one.retry.first_ms,
+        "factor": one.retry.factor,
+        "max": one.retry.max_ms,
+        "jitter": one.retry.jitter,
+    }
+    return {
+        "queue": one.queue,
+        "concurrency": one.concurrency,
+        "prefetch": one.prefetch,
+        **_given(
+            visibility_timeout=one.visibility_timeout_ms, retry=retry, dead_letter=one.dead_letter
+        ),
+    } | _lint(one.ignored)
 
 
 def _expectation(expectation: Expectation) -> Entry:

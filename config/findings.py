@@ -68,6 +68,8 @@ RULES: dict[str, Rule] = {
         Rule("L16", "endless-retry", "note"),
         Rule("L17", "mirrored-queues", "warning"),
         Rule("L18", "patterns-not-tried", "warning"),
+        Rule("L19", "retry-leads-nowhere", "warning"),
+        Rule("L20", "idle-handlers", "warning"),
     )
 }
 

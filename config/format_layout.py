@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import attrs
 
 from leveret.config.binding_text import BindingTextError, format_binding, parse_binding
 from leveret.config.entries import (
+    Age,
     BindingEntry,
     BindingLine,
     DeadLetterEntry,
@@ -19,7 +19,7 @@ from leveret.config.entries import (
     TopologyEntry,
 )
 from leveret.config.format_tree import Alias, Collection, Item, Scalar
-from leveret.config.structure import canonical, without_none
+from leveret.config.structure import canonical, keys_of
 
 if TYPE_CHECKING:
     from leveret.config.environment import Environment
@@ -39,6 +39,8 @@ SECTIONS_IN_ORDER = (
     "policies",
     "operator_policies",
     "requests",
+    "subscriptions",
+    "alerts",
     "virtual_hosts",
     "users",
     "expect",
@@ -77,7 +79,7 @@ class _Layout:
             self.collection(value, wanted)
 
     def scalar(self, value: Scalar, wanted: Any) -> None:
-        if wanted in (Duration, Size):
+        if wanted in (Age, Duration, Size):
             value.role = "quantity"
         elif wanted == _BINDING:
             value.role = "binding"
@@ -103,7 +105,7 @@ class _Layout:
                 self.value(item.value, wanted)
 
     def entry(self, collection: Collection, wanted: Any) -> None:
-        fields = _fields(wanted)
+        fields = keys_of(wanted)
         for item in collection.items:
             key = item.key
             if not isinstance(key, Scalar):
@@ -116,17 +118,6 @@ class _Layout:
                 self.value(item.value, fields[name])
         if issubclass(wanted, HostEntry):
             _put_in_order(collection)
-
-
-@cache
-def _fields(wanted: Any) -> dict[str, Any]:
-    """Return the keys of an entry, each with what it wants."""
-    attrs.resolve_types(wanted)
-    return {
-        attribute.name: without_none(attribute.type)
-        for attribute in attrs.fields(wanted)
-        if attribute.name not in ("node", "nodes")
-    }
 
 
 def _respell_binding(value: Scalar) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from leveret.config.arguments import DEAD_LETTER_ARGUMENTS, EXCHANGE_ARGUMENTS, QUEUE_ARGUMENTS
 from leveret.config.model import ExchangeDeclaration, QueueDeclaration, VirtualHost
-from leveret.config.quantities import SIZE_UNITS_BYTES, format_duration
+from leveret.config.quantities import SIZE_UNITS_BYTES, format_duration, parse_age
 from leveret.config.yaml_text import Raw, grouped
 
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["dead_letter_sugar", "exchange_entry", "format_size", "queue_entry"]
 
-_DURATIONS = {"x-message-ttl", "x-expires", "x-consumer-timeout"}
+_DURATIONS = {"x-message-ttl", "x-expires", "x-consumer-timeout", "x-visibility-timeout"}
 _COUNTS = {"x-max-length", "x-max-priority", "x-delivery-limit"}
 _CHOICES = {
     "x-overflow": ("drop-head", "reject-publish", "reject-publish-dlx"),
-    "x-queue-type": ("classic", "quorum"),
+    "x-queue-type": ("classic", "quorum", "stream"),
     "x-dead-letter-strategy": ("at-most-once", "at-least-once"),
 }
 _NEGATIVE_ALLOWED = {"x-delivery-limit"}
@@ -73,6 +73,9 @@ def queue_entry(queue: QueueDeclaration, dead_letter_true: bool) -> dict[str, An
 
 def _friendly(argument: str, value: Any) -> Any:
     """Return a raw argument's value as its friendly name takes it; None if that cannot be."""
+    if argument == "x-max-age":
+        age_ms = parse_age(value)
+        return None if age_ms is None else Raw(format_duration(age_ms))
     if argument == "x-single-active-consumer":
         return value if isinstance(value, bool) else None
     if argument.startswith("x-dead-letter") or argument in _CHOICES:

@@ -39,11 +39,12 @@ if TYPE_CHECKING:
         DefaultsEntry,
         ExchangeDefaults,
         ExchangeEntry,
+        LintEntry,
         Name,
     )
     from leveret.properties import FieldValue
 
-__all__ = ["DEAD_LETTER_TRUE", "HostBuilder"]
+__all__ = ["DEAD_LETTER_TRUE", "HostBuilder", "ignored_codes"]
 
 #: Comparing a missing name with 50,000 others takes 10 ms: not for each of a thousand faults.
 MAX_SEARCHES = 100
@@ -112,6 +113,18 @@ class HostBuilder:
         """Return the remedy for the name of a queue that does not exist."""
         return self._missing_help(name, self.queue_nodes, "queues")
 
+    def check_exchange(self, node: Node, name: str) -> None:
+        """Report the name of an exchange that does not exist."""
+        if not self.has_exchange(name):
+            help_ = self.missing_exchange_help(name)
+            node.fault(f"exchange {quoted(name)} does not exist", help_, MISSING)
+
+    def check_queue(self, node: Node, name: str) -> None:
+        """Report the name of a queue that does not exist."""
+        if name not in self.queue_nodes:
+            help_ = self.missing_queue_help(name)
+            node.fault(f"queue {quoted(name)} does not exist", help_, MISSING)
+
     def _missing_help(self, name: str, known: Collection[str], section: str) -> str:
         self._searches += 1
         close = nearest(name, known) if self._searches <= MAX_SEARCHES else None
@@ -155,7 +168,7 @@ class HostBuilder:
             internal=_flag((layer.internal for layer in layers), default=False),
             arguments=arguments,
             position=entry.node.position,
-            ignored=_ignored(layers),
+            ignored=ignored_codes(*(layer.lint for layer in layers)),
         )
         if len(entry.node.source.faults) == faults_before:
             self._check_exchange(declaration, entry, layers)
@@ -227,7 +240,7 @@ class HostBuilder:
             auto_delete=_flag((layer.auto_delete for layer in layers), default=False),
             arguments=arguments,
             position=node.position,
-            ignored=_ignored(layers),
+            ignored=ignored_codes(*(layer.lint for layer in layers)),
         )
         self.host.queues[name] = queue
         if len(node.source.faults) > faults_before:
@@ -320,9 +333,9 @@ def _given(values: Iterable[_T | None]) -> _T | None:
     return found
 
 
-def _ignored(layers: Iterable[ExchangeDefaults | QueueEntry]) -> frozenset[str]:
-    lints = [layer.lint for layer in layers if layer.lint]
-    return frozenset(code for lint in lints for code in lint.ignore or ())
+def ignored_codes(*entries: LintEntry | None) -> frozenset[str]:
+    """Return the codes that any of some `lint` entries silences."""
+    return frozenset(code for entry in entries if entry for code in entry.ignore or ())
 
 
 def _flag(values: Iterable[bool | None], default: bool) -> bool:

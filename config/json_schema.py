@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-import attrs
-
 from leveret.config import entries
 from leveret.config.arguments import (
     DEAD_LETTER_ARGUMENTS,
@@ -24,11 +22,13 @@ from leveret.config.entries import Entry
 from leveret.config.environment import VARIABLE
 from leveret.config.findings import RULES
 from leveret.config.key_help import key_help
-from leveret.config.model import COMPATIBILITIES, VERSION
+from leveret.config.limits import LIMIT_PATTERN
+from leveret.config.model import ALERT_METRICS, COMPATIBILITIES, VERSION
 from leveret.config.names import MAX_NAME_BYTES
 from leveret.config.quantities import DURATION_UNITS_MS, SIZE_UNITS_BYTES
 from leveret.config.resolve import MAX_INTEGER, MIN_INTEGER
-from leveret.config.structure import canonical, without_none
+from leveret.config.structure import canonical, keys_of
+from leveret.config.subscriptions import MAX_CONCURRENCY
 from leveret.config.values import MAX_PATTERN
 from leveret.exchanges import ExchangeTypes
 from leveret.queues.policy_keys import IGNORED_POLICY_KEYS, POLICY_KEYS
@@ -87,21 +87,11 @@ def _name(cls: type[Entry]) -> str:
     return canonical(cls.__name__.removesuffix("Entry"))
 
 
-def _fields(cls: type[Entry]) -> dict[str, Any]:
-    """Return key -> annotation of an entry."""
-    attrs.resolve_types(cls)
-    return {
-        field.name: without_none(field.type)
-        for field in attrs.fields(cls)
-        if field.name not in ("node", "nodes")
-    }
-
-
 def _named_entries() -> list[type[Entry]]:
     """Return the entries that lists of objects may hold, each with its `name`."""
     found: dict[type[Entry], None] = {}
     for cls in (*_ENTRIES, entries.TopologyEntry):
-        for annotation in _fields(cls).values():
+        for annotation in keys_of(cls).values():
             named = annotation
             while get_origin(named) is dict:
                 named = get_args(named)[1]
@@ -120,7 +110,7 @@ def _entry(cls: type[Entry], *, in_list: bool = False) -> _Schema:
     own = "#" if cls is entries.TopologyEntry else f"#/definitions/{_name(cls)}"
     properties: dict[str, _Schema] = {"name": _NAME} if in_list else {}
     dependencies: dict[str, _Schema] = {}
-    for key, annotation in _fields(cls).items():
+    for key, annotation in keys_of(cls).items():
         reference = {"$ref": f"{own}/properties/{key}"}
         properties[key] = reference if in_list else _key(cls, key, annotation)
         spellings = _spellings(key)
@@ -147,10 +137,17 @@ def _entry(cls: type[Entry], *, in_list: bool = False) -> _Schema:
         if key not in plain
     ]
     if cls is entries.ExpectEntry:
-        anyhow.append({"oneOf": [{"required": ["publish"]}, {"required": ["expires"]}]})
+        anyhow.append(_one_of(["publish", "expires"]))
+    if cls is entries.AlertEntry:
+        anyhow.append(_one_of(ALERT_METRICS))
     if anyhow:
         made["allOf"] = anyhow
     return made
+
+
+def _one_of(keys: Iterable[str]) -> _Schema:
+    spellings = ({"anyOf": [{"required": [one]} for one in _spellings(key)]} for key in keys)
+    return {"oneOf": list(spellings)}
 
 
 #: Entry -> its keys that stand for arguments: one beside its argument is an error.
@@ -191,6 +188,14 @@ def _special(cls: type[Entry], key: str) -> _Schema | None:
             return _choice(ExchangeTypes.installed().names)
         case "source":
             return _NAME  # the default exchange takes no bindings
+        case "attempts" | "prefetch":
+            return {**_COUNT, "minimum": 1}
+        case "concurrency":
+            return {**_COUNT, "minimum": 1, "maximum": MAX_CONCURRENCY}
+        case "factor":
+            return {**_RATIO, "minimum": 1}
+        case "jitter":
+            return {**_RATIO, "maximum": 1}
         case "tags":
             return _list({"anyOf": [{"enum": list(_TAGS)}, _NAME]})
         case "arguments" if cls in _ARGUMENTS:
@@ -216,8 +221,16 @@ def _any_of(*patterns: str) -> str:
     return "|".join(patterns)
 
 
+def _quantity_pattern(units: Iterable[str]) -> str:
+    return f" *[0-9]+(?:_[0-9]+)* *(?:{'|'.join(units)})? *$"
+
+
 def _quantity(units: Iterable[str]) -> _Schema:
-    return _integer(0, f"^ *[0-9]+(?:_[0-9]+)* *(?:{'|'.join(units)})? *$")
+    return _integer(0, f"^{_quantity_pattern(units)}")
+
+
+def _limit(pattern: str) -> _Schema:
+    return {"type": "string", "pattern": _any_of(LIMIT_PATTERN + pattern, VARIABLE)}
 
 
 def _text(least: int, most: int, characters: str = r"[\s\S]") -> _Schema:
@@ -246,6 +259,7 @@ _GROUPED = "^[-+]?[0-9]+(?:_[0-9]+)+$"
 _NAME = _text(1, MAX_NAME_BYTES, r"[^\r\n]")
 _NUMBER = _integer(MIN_INTEGER, _GROUPED)
 _COUNT = _integer(0, _GROUPED)
+_RATIO: _Schema = {"type": ["number", "string"], "minimum": 0, "pattern": VARIABLE}
 _FLAG: _Schema = {"type": ["boolean", "string"], "pattern": VARIABLE}
 
 #: Annotation -> what it takes. The keys are those of `values.LEAVES`; a test compares them.
@@ -260,6 +274,14 @@ LEAF_SCHEMAS: dict[Any, _Schema] = {
     entries.Count: _COUNT,
     entries.Number: _NUMBER,
     entries.Flag: _FLAG,
+    entries.Ratio: _RATIO,
+    # Streams count whole seconds, and are told no bare number.
+    entries.Age: {
+        "type": "string",
+        "pattern": _any_of(f"^{_quantity_pattern(DURATION_UNITS_MS)}", VARIABLE),
+    },
+    entries.CountLimit: _limit(" *[0-9]+(?:_[0-9]+)* *$"),
+    entries.AgeLimit: _limit(_quantity_pattern(DURATION_UNITS_MS)),
     entries.Table: _table(),
     entries.Code: _choice(rule.code for rule in RULES.values() if rule.severity != "error"),
 }
@@ -293,7 +315,7 @@ def _value(annotation: Any) -> _Schema:
 def _short(cls: type[Entry], map_: _Schema) -> _Schema:
     if not cls.SHORT_FOR:
         return map_
-    short = _key(cls, cls.SHORT_FOR, _fields(cls)[cls.SHORT_FOR])
+    short = _key(cls, cls.SHORT_FOR, keys_of(cls)[cls.SHORT_FOR])
     return {"anyOf": [short, map_]}
 
 

@@ -36,6 +36,8 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         "policies": "policies by name",
         "operator_policies": "the operator's policies by name; they cap what policies set",
         "requests": "names that a client can call",
+        "subscriptions": "names under which programs handle the messages of queues; leveret's own",
+        "alerts": "figures of queues that are watched, by name; leveret's own",
         "expect": "routes that must hold",
         "lint": "`ignore`: codes of warnings that are not given for the file,"
         " or for a virtual host",
@@ -46,16 +48,18 @@ _HELP: dict[type[Entry], dict[str, str]] = {
     },
     entries.ExchangeDefaults: {
         "type": "`direct`, `fanout`, `topic`, `headers`, `x-consistent-hash`, `x-random`,"
-        " or one that a plug-in adds",
+        " `x-delayed-message`, or one that a plug-in adds",
         "durable": "whether it outlives a restart of the broker; true if left out",
         "auto_delete": "whether it goes when its last binding does",
         "internal": "whether only bindings lead to it: nobody may publish to it",
         "alternate": "the exchange that gets what no binding takes (`alternate-exchange`)",
+        "delayed_type": "of an `x-delayed-message` exchange: the type by which it routes"
+        " (`x-delayed-type`)",
         "arguments": "any others, by their own names",
         "lint": "`ignore`: codes of warnings that are not given for it, nor for bindings from it",
     },
     entries.QueueEntry: {
-        "type": "`classic` (if left out) or `quorum` (`x-queue-type`)",
+        "type": "`classic` (if left out), `quorum` or `stream` (`x-queue-type`)",
         "durable": "whether it outlives a restart of the broker; true if left out",
         "exclusive": "whether it belongs to one connection, and ends with it",
         "auto_delete": "whether it goes when its last consumer does",
@@ -73,6 +77,11 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         " (`x-single-active-consumer`)",
         "consumer_timeout": "how long a consumer may keep a message without an acknowledgement"
         " (`x-consumer-timeout`)",
+        "visibility_timeout": "how long a delivery may stay unsettled before the message is"
+        " delivered again (`x-visibility-timeout`); leveret's own",
+        "max_age": "how long a stream keeps messages, in whole seconds (`x-max-age`)",
+        "max_segment_size": "how many bytes of a stream go at once when it is cut"
+        " (`x-stream-max-segment-size-bytes`)",
         "arguments": "any others, by their own names",
         "lint": "`ignore`: codes of warnings that are not given for it",
     },
@@ -104,6 +113,37 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         "exchange": "where a request is published; without an exchange, the key is a queue",
         "routing_key": "where a request is published; without an exchange, the key is a queue",
         "timeout": "how long the caller waits",
+    },
+    entries.SubscriptionEntry: {
+        "queue": "the queue whose messages are handled",
+        "concurrency": "how many handlers work at one time; 4 if left out",
+        "prefetch": "how many messages the worker holds at one time;"
+        " twice `concurrency` if left out",
+        "visibility_timeout": "how long a handler may take before the message is"
+        " delivered to another",
+        "retry": "what happens to a message that failed:"
+        " {`attempts`, `first`, `factor`, `max`, `jitter`}; without it, nothing is tried again",
+        "dead_letter": "the queue for messages whose last attempt failed",
+        "lint": "`ignore`: codes of warnings that are not given for it",
+    },
+    entries.RetryEntry: {
+        "attempts": "how often a message is tried in all; 5 if left out",
+        "first": "how long the second attempt waits; 1s if left out",
+        "factor": "how much longer each later attempt waits than the one before; 2 if left out",
+        "max": "the longest wait; 1m if left out",
+        "jitter": "the share of a wait that chance adds or takes, from 0 to 1; 0 if left out",
+    },
+    entries.AlertEntry: {
+        "queue": "the queue that is watched",
+        "ready": 'a limit for messages that wait, such as `"> 1000"`',
+        "unacked": "the same for messages delivered and not settled",
+        "messages": "the same for both together",
+        "consumers": 'the same for consumers: `"< 1"`',
+        "oldest": 'the same for the age of the oldest message that waits: `"> 10m"`',
+        "lag": "the same for messages that a stream's slowest group of readers has not read",
+        "redeliveries": "the same for deliveries that were not the first, in all",
+        "dead_letters": "the same for messages that died in the queue, in all",
+        "for": "how long it must be so before the alarm; at once if left out",
     },
     entries.UserEntry: {
         "password": "in clear, best from the environment: `${PASSWORD}`",

@@ -136,6 +136,36 @@ def _mirrored(lint: HostLint) -> None:
             )
 
 
+def _retry_leads_nowhere(lint: HostLint) -> None:
+    """L19: a subscription whose messages are lost when the last attempt fails."""
+    for name, one in lint.view.host.subscriptions.items():
+        settings = lint.view.settings.get(one.queue)
+        if one.retry is None or one.dead_letter or settings is None:
+            continue
+        if settings.dead_letter_exchange is None:
+            attempts = one.retry.attempts
+            lint.report(
+                "L19",
+                one,
+                f"what fails {attempts} times in subscription {quoted(name)} is lost: queue"
+                f" {quoted(one.queue)} sends its dead letters nowhere",
+                "Give the subscription a 'dead_letter' queue, or the queue 'dead_letter: true'.",
+            )
+
+
+def _idle_handlers(lint: HostLint) -> None:
+    """L20: a subscription with more handlers than messages."""
+    for name, one in lint.view.host.subscriptions.items():
+        if one.prefetch < one.concurrency:
+            lint.report(
+                "L20",
+                one,
+                f"subscription {quoted(name)} holds {one.prefetch} messages at a time, too few for"
+                f" its {one.concurrency} handlers",
+                "Raise 'prefetch', or lower 'concurrency'.",
+            )
+
+
 def _odd_names(lint: HostLint) -> None:
     """L14: names and keys with spaces around them, or characters that nobody sees."""
     host = lint.view.host
@@ -145,6 +175,8 @@ def _odd_names(lint: HostLint) -> None:
         ("policy", host.policies),
         ("operator policy", host.operator_policies),
         ("request", host.requests),
+        ("subscription", host.subscriptions),
+        ("alert", host.alerts),
     )
     for kind, objects in sections:
         for name, one in objects.items():
@@ -236,6 +268,8 @@ OBJECT_RULES = (
     _transient,
     _policy_matches_nothing,
     _mirrored,
+    _retry_leads_nowhere,
+    _idle_handlers,
     _odd_names,
 )
 USER_RULES = (_check_permissions, _check_user_names, _patterns_left)

@@ -86,6 +86,7 @@ def _nothing_reaches(lint: HostLint) -> None:
         if one.exchange == "" and one.virtual_host == host.name
     }
     expected |= {one.routing_key for one in host.requests.values() if not one.exchange}
+    expected |= {one.dead_letter for one in host.subscriptions.values() if one.dead_letter}
     for name, queue in host.queues.items():
         if name in reached or name in expected:
             continue

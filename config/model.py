@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 from attrs import field, frozen
 
 from leveret.config.findings import Finding
+from leveret.config.limits import Operator
 from leveret.config.source import Source
 from leveret.errors import Position
 from leveret.properties import FieldValue
@@ -24,18 +25,23 @@ if TYPE_CHECKING:
     from leveret.exchanges import RouteTrace
 
 __all__ = [
+    "ALERT_METRICS",
     "COMPATIBILITIES",
     "DEFAULT_COMPATIBILITY",
     "VERSION",
+    "Alert",
     "BindingDeclaration",
     "DefinitionsRest",
     "DestinationType",
     "ExchangeDeclaration",
     "Expectation",
+    "Metric",
     "Permission",
     "Policy",
     "QueueDeclaration",
     "Request",
+    "RetryPolicy",
+    "Subscription",
     "TopicPermission",
     "Topology",
     "User",
@@ -43,6 +49,12 @@ __all__ = [
 ]
 
 DestinationType = Literal["queue", "exchange"]
+
+#: What an alert can watch of a queue.
+Metric = Literal[
+    "ready", "unacked", "messages", "consumers", "oldest", "lag", "redeliveries", "dead_letters"
+]
+ALERT_METRICS: tuple[Metric, ...] = get_args(Metric)
 
 #: The versions of RabbitMQ that can be emulated; semantics.md tables how they differ.
 COMPATIBILITIES = ("3.10", "3.13", "4.2", "4.3")
@@ -122,6 +134,51 @@ class Request:
 
 
 @frozen
+class RetryPolicy:
+    """How often a message is tried, and how long each next attempt waits.
+
+    The wait before the second attempt is `first_ms`, each later one is `factor` times the one
+    before, and none is over `max_ms`. `jitter` is the share of a wait that chance may add or take.
+    """
+
+    attempts: int = 5  # in all, the first one too
+    first_ms: int = 1_000
+    factor: float = 2.0
+    max_ms: int = 60_000
+    jitter: float = 0.0  # from 0 to 1
+
+
+@frozen
+class Subscription:
+    """A name under which a program handles a queue's messages, and how it does that."""
+
+    name: str
+    queue: str
+    concurrency: int = 4  # handlers at work at one time
+    prefetch: int = 8  # messages that the worker holds at one time
+    visibility_timeout_ms: int | None = None
+    retry: RetryPolicy | None = None
+    #: The queue for messages whose last attempt failed; None leaves it to the queue's own.
+    dead_letter: str | None = None
+    position: Position | None = field(default=None, eq=False)
+    ignored: frozenset[str] = field(default=frozenset(), eq=False)
+
+
+@frozen
+class Alert:
+    """A figure of a queue that is watched: an alarm if it compares so for `for_ms`."""
+
+    name: str
+    queue: str
+    metric: Metric
+    operator: Operator
+    #: A count; of the metric `oldest`, milliseconds.
+    threshold: int
+    for_ms: int = 0
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
 class VirtualHost:
     """One namespace of exchanges, queues and bindings."""
 
@@ -132,6 +189,8 @@ class VirtualHost:
     policies: dict[str, Policy] = field(factory=dict)  # name -> policy
     operator_policies: dict[str, Policy] = field(factory=dict)  # name -> policy
     requests: dict[str, Request] = field(factory=dict)  # name -> request
+    subscriptions: dict[str, Subscription] = field(factory=dict)  # name -> subscription
+    alerts: dict[str, Alert] = field(factory=dict)  # name -> alert
     position: Position | None = field(default=None, eq=False)
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
@@ -295,8 +354,8 @@ class Topology:
     def to_definitions(self) -> dict[str, Any]:
         """Return it as RabbitMQ's definitions: JSON's own types, section -> list of objects.
 
-        What came from definitions comes back whole; exclusive queues, requests and expectations
-        have no place there.
+        What came from definitions comes back whole; exclusive queues, requests,
+        subscriptions, alerts and expectations have no place there.
         """
         from leveret.config.definitions_out import to_definitions
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -15,8 +16,11 @@ __all__ = [
     "DURATION_UNITS_MS",
     "SIZE_UNITS_BYTES",
     "QuantityError",
+    "format_age",
     "format_duration",
     "format_size",
+    "parse_age",
+    "parse_count",
     "parse_duration",
     "parse_size",
 ]
@@ -37,6 +41,9 @@ SIZE_UNITS_BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+
+#: `x-max-age` in what has a unit of the same length here; RabbitMQ knows M(onths) and Y(ears), too.
+_AGE = re.compile(r"[1-9][0-9]{0,12}[Dhms]", re.ASCII)
 
 #: Digits of the largest number that AMQP can carry, 2**63 - 1.
 _MAX_DIGITS = 19
@@ -78,6 +85,41 @@ def parse_size(text: str) -> int:
     return _parse(text, SIZE_UNITS_BYTES, "a size", "10KiB, 10MiB or 1GB")
 
 
+def parse_count(text: str) -> int:
+    """Return a bare number, digits perhaps grouped.
+
+    Raises:
+        QuantityError: the text is none.
+
+    >>> parse_count("10_000")
+    10000
+
+    """
+    return _parse(text, {}, "a number", "1000 or 10_000")
+
+
+def format_age(ms: int) -> str | None:
+    """Return a duration as RabbitMQ's `x-max-age` has it; None if it is not in whole seconds.
+
+    >>> format_age(604_800_000), format_age(500)
+    ('7D', None)
+    """
+    if ms <= 0 or ms % 1000:
+        return None
+    return format_duration(ms).replace("d", "D")
+
+
+def parse_age(text: object) -> int | None:
+    """Return the milliseconds of an `x-max-age` in days or less; None for anything else.
+
+    >>> parse_age("7D"), parse_age("1Y")
+    (604800000, None)
+    """
+    if not isinstance(text, str) or not _AGE.fullmatch(text):
+        return None
+    return parse_duration(text.replace("D", "d"))
+
+
 def format_duration(ms: int) -> str:
     """Return a duration in the largest unit that says it exactly.
 
@@ -117,6 +159,8 @@ def _parse(text: str, units: Mapping[str, int], what: str, examples: str) -> int
         return number
     unit = str(parts[1])
     if unit not in units:
+        if not units:
+            raise QuantityError("has a unit", remedy)
         known = ", ".join(units)
         raise QuantityError(f"has the unknown unit '{unit}'", f"The units are {known}.")
     return number * units[unit]

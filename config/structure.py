@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from keyword import iskeyword
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -36,7 +37,7 @@ from leveret.config.yaml_errors import quote_help
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["canonical", "structure", "without_none"]
+__all__ = ["attribute_of", "canonical", "keys_of", "structure", "without_none"]
 
 #: Keys by which RabbitMQ's definitions JSON is recognised.
 _DEFINITIONS_KEYS = {"rabbit_version", "rabbitmq_version", "vhosts", "permissions", "parameters"}
@@ -76,6 +77,21 @@ def canonical(key: str) -> str:
     return _HUMP.sub("_", key).replace("-", "_").lower()
 
 
+def keys_of(cls: type[Entry]) -> dict[str, Any]:
+    """Return key -> annotation, without `None`, of a class of entries."""
+    attrs.resolve_types(cls)
+    return {
+        one.name.removesuffix("_"): without_none(one.type)
+        for one in attrs.fields(cls)
+        if one.name not in ("node", "nodes")
+    }
+
+
+def attribute_of(key: str) -> str:
+    """Return the attribute of an entry that holds a key: Python keeps some words for itself."""
+    return f"{key}_" if iskeyword(key) else key
+
+
 def _is_nothing(node: Node) -> bool:
     return isinstance(node, ScalarNode) and scalar_value(node) is None
 
@@ -100,13 +116,11 @@ class _EntryHook:
 
     @classmethod
     def of(cls, wanted: type[Entry], converter: Converter) -> _EntryHook:
-        attrs.resolve_types(wanted)
-        hook = cls(wanted)
-        for attribute in attrs.fields(wanted):
-            if attribute.name not in ("node", "nodes"):
-                inner = without_none(attribute.type)
-                hook.readers[attribute.name] = inner, converter.get_structure_hook(inner)
-        return hook
+        readers = {
+            key: (annotation, converter.get_structure_hook(annotation))
+            for key, annotation in keys_of(wanted).items()
+        }
+        return cls(wanted, readers)
 
     def __call__(self, node: Node, _: object) -> Entry:
         return self.read(node, node)
@@ -128,7 +142,7 @@ class _EntryHook:
             else:
                 nodes[name] = value
                 annotation, hook = readers[name]
-                values[name] = _read(hook, annotation, value, name)
+                values[attribute_of(name)] = _read(hook, annotation, value, name)
         for name in cls.REQUIRED:
             if pairs is not _NOT_A_MAP and name not in nodes:
                 node.fault(f"{cls.CALLED} needs '{name}'", f"Add '{name}: …'.")

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable
 from typing import Any, get_args
 
 from leveret.config.entries import (
+    Age,
+    AgeLimit,
     Code,
     Count,
+    CountLimit,
     Duration,
     ExchangeName,
     Flag,
     Key,
     Name,
     Number,
+    Ratio,
     Regex,
     Size,
     Table,
     Text,
 )
 from leveret.config.findings import RULES
+from leveret.config.limits import Limit, parse_limit
 from leveret.config.names import MAX_NAME_BYTES, nearest
 from leveret.config.nodes import MapNode, Node, ScalarNode
-from leveret.config.quantities import QuantityError, parse_duration, parse_size
+from leveret.config.quantities import (
+    QuantityError,
+    format_age,
+    parse_count,
+    parse_duration,
+    parse_size,
+)
 from leveret.config.resolve import (
     MAX_INTEGER,
     MIN_INTEGER,
@@ -165,6 +177,47 @@ def _read_size(node: Node, _: object) -> int:
     return _quantity(node, parse_size, "a size such as 10MiB")
 
 
+def _read_ratio(node: Node, _: object) -> float:
+    value = scalar_value(node) if isinstance(node, ScalarNode) and node.plain else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise _unfit(node, "a number such as 1.5")
+    return float(value)
+
+
+def _read_age(node: Node, _: object) -> str:
+    wanted = "a duration such as 7d"
+    age = format_age(_quantity(node, parse_duration, wanted))
+    if age is None or (isinstance(node, ScalarNode) and node.text.strip().isdigit()):
+        raise Unfit(f"wants {wanted}, in whole seconds; got {describe(node)}", "Write 30s or 7d.")
+    return age
+
+
+def _limit(node: Node, parse: Callable[[str], int], example: str) -> Limit:
+    wanted = f"a limit such as {example}"
+    if not isinstance(node, ScalarNode) or not isinstance(scalar_value(node), int | float | str):
+        raise _unfit(node, wanted)
+    try:
+        limit = parse_limit(node.text, parse)
+    except QuantityError as error:
+        raise Unfit(f"wants {wanted}; {quoted(node.text)} {error}", error.remedy) from None
+    if limit is None:
+        raise Unfit(
+            f"wants {wanted}, got {describe(node)}",
+            f'Begin with >, >=, <, <= or ==, in quotes: "{example}".',
+        )
+    if limit.value > MAX_INTEGER:
+        raise Unfit("is more than 64 bits hold", "Use a smaller value.")
+    return limit
+
+
+def _read_count_limit(node: Node, _: object) -> Limit:
+    return _limit(node, parse_count, "> 1000")
+
+
+def _read_age_limit(node: Node, _: object) -> Limit:
+    return _limit(node, parse_duration, "> 10m")
+
+
 def _read_regex(node: Node, _: object) -> str:
     pattern = _text(node, "a regular expression")
     if len(pattern) > MAX_PATTERN:
@@ -220,11 +273,8 @@ def choice_hook(annotation: Any) -> Hook:
         if isinstance(node, ScalarNode) and node.text in choices:
             return node.text
         unfit = _unfit(node, wanted)
-        if isinstance(node, ScalarNode):
-            if close := nearest(node.text, choices):
-                unfit.remedy = f"Did you mean '{close}'?"
-            elif node.text == "stream":
-                unfit.remedy = "leveret has no streams; use another type."
+        if isinstance(node, ScalarNode) and (close := nearest(node.text, choices)):
+            unfit.remedy = f"Did you mean '{close}'?"
         raise unfit
 
     return read
@@ -241,6 +291,10 @@ LEAVES: dict[Any, Hook] = {
     Size: _read_size,
     Count: _read_count,
     Number: _read_number,
+    Ratio: _read_ratio,
+    Age: _read_age,
+    CountLimit: _read_count_limit,
+    AgeLimit: _read_age_limit,
     Flag: _read_flag,
     Table: _read_table,
     Code: _read_code,

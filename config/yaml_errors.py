@@ -26,6 +26,7 @@ TOO_DEEP = (
 
 _TOKEN = re.compile(r"[^\s,\]}]*")
 _UNCLOSED = re.compile(r"did not find expected ',' or '(.)'")
+_AFTER_BLOCK_SIGN = re.compile(r"(?<=: )([>|]).*")
 _ITEM = re.compile(r"\s*-\s+(\S.*)")
 
 
@@ -59,6 +60,13 @@ def _explain(line: str, character: str, problem: str) -> tuple[str, str]:
         return (
             f"a value cannot begin with {quoted(character)} in YAML",
             "Put the value in double quotes.",
+        )
+    if problem == "did not find expected comment or line break" and (
+        text := _AFTER_BLOCK_SIGN.search(line)
+    ):
+        return (
+            f"YAML takes {quoted(text.group(1))} for the start of a text of several lines",
+            f'For a text that begins with it, write double quotes: "{text.group().strip()}".',
         )
     if problem == "found unexpected end of stream":
         return "the quote that opens here is never closed", "Close it with the same quote."

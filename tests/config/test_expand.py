@@ -46,6 +46,7 @@ def ignored(topology: Topology) -> list[frozenset[str]]:
         found += [queue.ignored for queue in host.queues.values()]
         found += [binding.ignored for binding in host.bindings]
         found += [policy.ignored for policy in host.policies.values()]
+        found += [one.ignored for one in host.subscriptions.values()]
     return found
 
 
@@ -149,6 +150,37 @@ HOST = {
         ),
         max_size=2,
     ),
+    "subscriptions": st.dictionaries(
+        NAMES,
+        st.fixed_dictionaries(
+            {"queue": st.just("q")},
+            optional={
+                "concurrency": st.integers(1, 50),
+                "prefetch": st.integers(1, 50),
+                "visibility_timeout": st.sampled_from(["30s", 5]),
+                "retry": st.integers(1, 9)
+                | st.just({"first": "1s", "max": "1m", "factor": 1.5, "jitter": 0.25}),
+                "dead_letter": st.just("q.dlq"),
+                "lint": LINT,
+            },
+        ),
+        max_size=2,
+    ),
+    "alerts": st.dictionaries(
+        NAMES,
+        st.fixed_dictionaries(
+            {"queue": st.just("q")}, optional={"for": st.sampled_from(["5m", 0])}
+        ).flatmap(
+            lambda alert: st.sampled_from(
+                [
+                    {**alert, "ready": "> 1_000"},
+                    {**alert, "oldest": ">= 10m"},
+                    {**alert, "consumers": "< 1"},
+                ]
+            )
+        ),
+        max_size=2,
+    ),
     "expect": st.lists(
         st.fixed_dictionaries(
             {
@@ -201,6 +233,12 @@ def known_only(written: dict[str, Any]) -> dict[str, Any]:
             if binding["destination"] in queues and binding["source"] in {*exchanges, "amq.topic"}:
                 bindings[repr({**binding, "lint": None})] = binding
         host["bindings"] = list(bindings.values())
+        for section in ("subscriptions", "alerts"):
+            host[section] = {
+                name: one
+                for name, one in host.get(section, {}).items()
+                if {one["queue"], one.get("dead_letter", "q")} <= queues.keys()
+            }
         if "q" not in queues:
             host["expect"] = [one for one in host.get("expect", ()) if "publish" in one]
     return written

@@ -36,7 +36,9 @@ def test_the_sections_of_all_files_are_one_topology() -> None:
         "virtual_hosts: {t: {queues: [d]}}",
         common="exchanges: {orders: topic}\nqueues: [a]\nusers: {u: {password: x}}\n"
         "policies: {p: {pattern: a, definition: {expires: 1}}}\nvirtual_hosts: {t: {queues: [c]}}\n"
-        "requests: {r: {routing_key: b}}\nexpect: [{publish: {exchange: orders}, reaches: [b]}]",
+        "requests: {r: {routing_key: b}}\nsubscriptions: {s: {queue: b}}\n"
+        "alerts: {l: {queue: b, ready: '> 1'}}\n"
+        "expect: [{publish: {exchange: orders}, reaches: [b]}]",
     )
     topology = load("main.yaml")
     host = topology.virtual_hosts["/"]
@@ -44,6 +46,8 @@ def test_the_sections_of_all_files_are_one_topology() -> None:
     assert len(host.bindings) == 2
     assert list(host.policies) == ["p"]
     assert list(host.requests) == ["r"]
+    assert list(host.subscriptions) == ["s"]
+    assert list(host.alerts) == ["l"]
     assert list(topology.users) == ["u"]
     assert list(topology.virtual_hosts["t"].queues) == ["c", "d"]
     assert len(topology.expectations) == 1
@@ -80,7 +84,8 @@ def test_files_may_say_the_same() -> None:
         "exchanges: {x: topic}\nqueues: {a: {ttl: 1h}}\nbindings: ['x[k] -> a']\n"
         "defaults: {queue: {max_length: 5}}\ncompatibility: '4.3'\n"
         "policies: {p: {pattern: a, definition: {expires: 1}}}\nusers: {u: {password: x}}\n"
-        "requests: {r: {routing_key: a}}\n"
+        "requests: {r: {routing_key: a}}\nsubscriptions: {s: {queue: a, retry: 3}}\n"
+        "alerts: {l: {queue: a, oldest: '> 1h'}}\n"
     )
     write(main="include: [other.yaml]\n" + same, other=same.replace("1h", "60m"))
     host = load("main.yaml").virtual_hosts["/"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from leveret.config import (
+    Alert,
     BindingDeclaration,
     ExchangeDeclaration,
     Expectation,
@@ -14,6 +15,8 @@ from leveret.config import (
     Policy,
     QueueDeclaration,
     Request,
+    RetryPolicy,
+    Subscription,
     TopicPermission,
     Topology,
     User,
@@ -66,6 +69,20 @@ policies:
 
 requests:
   quote: {exchange: "", routing_key: quotes, timeout: 2s}
+
+subscriptions:
+  bill:
+    queue: billing
+    prefetch: 8
+    visibility_timeout: 30s
+    retry: {attempts: 5, first: 1s, factor: 2, max: 1m, jitter: 0.1}
+    dead_letter: shipping.dlq
+  ship: {queue: shipping, concurrency: 2, retry: 3}
+  look: {queue: everything}
+
+alerts:
+  backlog: {queue: billing, ready: "> 1_000", for: 5m}
+  stuck: {queue: billing, oldest: ">= 10m"}
 
 virtual_hosts:
   tenant-a: {exchanges: {events: direct}, queues: [a, b], bindings: ["events[k] -> b"]}
@@ -160,6 +177,23 @@ def test_the_example_of_the_format_has_its_other_sections(whole: Topology) -> No
         "cap": Policy("cap", "^everything$", "queues", 1, {"max-length": 100_000})
     }
     assert whole.virtual_hosts["/"].requests == {"quote": Request("quote", "", "quotes", 2000)}
+    assert whole.virtual_hosts["/"].subscriptions == {
+        "bill": Subscription(
+            "bill",
+            "billing",
+            concurrency=4,
+            prefetch=8,
+            visibility_timeout_ms=30_000,
+            retry=RetryPolicy(5, 1_000, 2.0, 60_000, 0.1),
+            dead_letter="shipping.dlq",
+        ),
+        "ship": Subscription("ship", "shipping", 2, 4, retry=RetryPolicy(attempts=3)),
+        "look": Subscription("look", "everything", 4, 8),
+    }
+    assert whole.virtual_hosts["/"].alerts == {
+        "backlog": Alert("backlog", "billing", "ready", ">", 1_000, 300_000),
+        "stuck": Alert("stuck", "billing", "oldest", ">=", 600_000),
+    }
     tenant = whole.virtual_hosts["tenant-a"]
     assert list(tenant.queues) == ["a", "b"]
     assert tenant.bindings == [BindingDeclaration("events", "b", "queue", "k")]
@@ -188,9 +222,9 @@ def test_each_object_knows_its_place(whole: Topology) -> None:
     assert main.bindings[1].position == Position("topology.yaml", 27, 5)
     assert main.bindings[4].position == Position("topology.yaml", 30, 5)
     assert main.policies["cap"].position == Position("topology.yaml", 34, 3)
-    assert whole.virtual_hosts["tenant-a"].queues["b"].position == Position("topology.yaml", 40, 55)
-    assert whole.users["svc"].position == Position("topology.yaml", 43, 3)
-    assert whole.expectations[2].position == Position("topology.yaml", 54, 5)
+    assert whole.virtual_hosts["tenant-a"].queues["b"].position == Position("topology.yaml", 54, 55)
+    assert whole.users["svc"].position == Position("topology.yaml", 57, 3)
+    assert whole.expectations[2].position == Position("topology.yaml", 68, 5)
 
 
 def test_lists_and_maps_say_the_same() -> None:

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,7 +21,7 @@ from leveret.config.loader import attempt
 from leveret.config.nodes import ListNode, MapNode, Node, ScalarNode, compose
 from leveret.config.resolve import scalar_value
 from leveret.config.source import Source
-from leveret.config.structure import without_none
+from leveret.config.structure import keys_of
 from leveret.config.values import LEAVES
 from leveret.errors import TopologyError
 
@@ -97,6 +96,12 @@ UNSEEN = {
     "E01 .* wants a map of names and values, got nothing": "to JSON, '~' is what nothing is",
     "E01 YAML 1.2 has no merge key .*": "some parsers merge before the schema looks",
     "E01 a key must be a name, .*": "JSON has no other keys",
+    "E01 .* wants a duration such as 7d, in whole seconds; .*": "a schema multiplies no units",
+    "E01 only the readers of a stream lag behind, .*": "the type stands with the queue",
+    "E01 queue .* is its own 'dead_letter': .*": "JSON Schema compares no two values",
+    "E01 'max' is .*, less than 'first', .*": "JSON Schema compares no two values",
+    "E01 visibility_timeout is 0: .*": "a schema multiplies no units",
+    "E01 .* is (always|never) .*": "a schema does not tell what a limit means",
     "E01 YAML reads .* as an alias, .*": "an editor's parser reports it",
     "E01 the YAML tag .*": "JSON has no tags",
 }
@@ -151,7 +156,7 @@ ENTRIES = [
 def test_every_key_that_the_loader_reads_is_in_the_schema_and_explained(
     entry: type[entries.Entry],
 ) -> None:
-    keys = {field.name for field in attrs.fields(entry)} - {"node", "nodes"}
+    keys = set(keys_of(entry))
     described = [
         properties
         for found in objects_in(SCHEMA)
@@ -201,6 +206,12 @@ def test_every_code_that_can_be_silenced_is_offered_and_no_other() -> None:
         "queues: [a]\npolicies: [{name: p, pattern: a, applyTo: all, definition: {ha-mode: all}}]",
         "users: [{name: u, topic_permissions: [{name: /, amq.topic: {write: a, read: b}}]}]",
         "users: {u: {tags: [mine], permissions: {/: {configure: '', write: .*, read: 5}}}}",
+        "queues: [a]\nsubscriptions: [{name: s, queue: a, retry: 3, visibility-timeout: 30s}]",
+        "queues: [a]\nsubscriptions: {s: {queue: a, retry: {factor: 1.5, max: 1h}}}",
+        "queues: [a]\nalerts: {l: {queue: a, ready: '> 1_000', for: 5m}}",
+        "queues: [a]\nalerts: [{name: m, queue: a, oldest: '<1h'}]",
+        "exchanges: {a: {type: direct, delayed-type: topic}}",
+        "queues: {a: {max_bytes: 1GB, visibility_timeout: 30s}}",
         "queues: [a]\nexpect: [{expires: {queue: a, after: 5}, reaches: }]",
         "queues: [a]\nlint: {ignore: [L03, '${CODE:-L04}']}\nexpect: []\nbindings:",
     ],
@@ -221,6 +232,11 @@ def test_what_the_loader_reads_is_valid(text: str) -> None:
         "exchanges: {a: topik}",
         "exchanges: {'${A}': topic}",
         "queues: [b]\nrequests: {c: {}}",
+        "queues: [b]\nsubscriptions: [s]",
+        "queues: [b]\nsubscriptions: {s: {queue: b, retry: {factor: -1}}}",
+        "queues: [b]\nalerts: {l: {queue: b}}",
+        "queues: [b]\nalerts: {l: {queue: b, ready: '1000'}}",
+        "queues: [b]\nalerts: {l: {queue: b, ready: '> 1', dead-letters: '> 1'}}",
         "queues: [a]\nexpect: [{reaches: [a]}]",
         "queues: [a]\npolicies: {p: {pattern: a, definition: {ttl: 5}}}",
         "queues: [a]\npolicies: {p: {pattern: a, definition: }}",
@@ -245,6 +261,10 @@ VALUES: dict[Any, list[Any]] = {
     entries.Size: ["1KiB", 10, "5 MB", "5XB", 1.5],
     entries.Count: [0, 5, 2**63, -1, "5"],
     entries.Number: [0, 1, -5, "x"],
+    entries.Ratio: [0, 1.5, 2, -1, "2", 1e400],
+    entries.Age: ["7d", "30 s", "1_000s", 30, "5", "500ms", "7D"],
+    entries.CountLimit: ["> 1000", ">=5", " == 1_000", "1000", 5, ">", "> 5m", "> -1"],
+    entries.AgeLimit: ["> 10m", "<= 5", ">1 h", "10m", "> soon", 10],
     entries.Flag: [True, False, "yes"],
     entries.Table: [{}, {"a": 1}, {"x-message-ttl": 5}, {"max-length": 5}, {"ha-mode": "all"}, []],
     entries.Code: ["L03", "L10", "E01", "L99"],
@@ -286,11 +306,8 @@ def _deferred(annotation: Any) -> st.SearchStrategy[Any]:
 
 
 def written_map(entry: type[entries.Entry]) -> st.SearchStrategy[dict[str, Any]]:
-    attrs.resolve_types(entry)
     pairs = {
-        field.name: _deferred(without_none(field.type))
-        for field in attrs.fields(entry)
-        if field.name not in ("node", "nodes", "include")
+        key: _deferred(annotation) for key, annotation in keys_of(entry).items() if key != "include"
     }
     needed = {key: pairs.pop(key) for key in entry.REQUIRED}
     few = (

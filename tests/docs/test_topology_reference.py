@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import attrs
 import pytest
 
-from leveret.config import entries, loads
+from leveret.config import entries, loads, structure
 from leveret.config.findings import RULES
 from leveret.config.key_help import key_help
 
@@ -21,18 +20,21 @@ TABLES = {
     "binding": entries.BindingEntry,
     "policy": entries.PolicyEntry,
     "request": entries.RequestEntry,
+    "subscription": entries.SubscriptionEntry,
+    "alert": entries.AlertEntry,
     "user": entries.UserEntry,
     "expectation": entries.ExpectEntry,
 }
 INNER = {
     "queue": entries.DeadLetterEntry,
+    "subscription": entries.RetryEntry,
     "user": entries.PermissionEntry,
     "expectation": entries.PublishEntry,
 }
 
 
 def keys_of(entry: type[entries.Entry]) -> set[str]:
-    return {field.name for field in attrs.fields(entry)} - {"node", "nodes"}
+    return set(structure.keys_of(entry))
 
 
 def table(name: str) -> str:
