@@ -18,7 +18,7 @@ from attrs import define, field
 from leveret.queues.run import QueuedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
     from leveret.queues.message import QueuedMessage
     from leveret.queues.ready import FifoReady, ReturnsFirstReady
@@ -121,6 +121,14 @@ class PagedReady:
             self._refill()
             entry = self.front.peek()
         return entry
+
+    def remove(self, positions: Set[int]) -> list[QueuedMessage]:
+        """Take out and return the messages at these positions; what stands before is read."""
+        removed = self.front.remove(positions)
+        while self._runs and len(removed) < len(positions):
+            self._refill()
+            removed += self.front.remove(positions)
+        return removed
 
     def _refill(self) -> None:
         run = self._runs.popleft()

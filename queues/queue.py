@@ -19,7 +19,7 @@ from leveret.queues.ready import FifoReady, ReturnsFirstReady
 from leveret.queues.ready_runs import FifoRuns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from leveret.queues.consumers import Consumer, Receiver
     from leveret.queues.message import AnyMessage
@@ -372,6 +372,32 @@ class Queue(RunQueue):
             return False
         self.host.queue_ended(self, "auto_delete")
         return True
+
+    # -- out of turn
+
+    def find(self, positions: Set[int]) -> Iterator[QueuedMessage]:
+        """Yield the ready messages at these positions, in delivery order. O(n) at most."""
+        missing = len(positions)
+        for entry in self.ready if missing else ():
+            if entry.position in positions:
+                yield entry
+                missing -= 1
+                if not missing:
+                    return
+
+    def withdraw(self, positions: Set[int]) -> int:
+        """Take ready messages out wherever they stand, as handled; return how many there were.
+
+        All others keep their places, their flags and their counts. O(n), and for the head O(1).
+        """
+        removed = self.ready.remove(positions)
+        self.ready_count -= len(removed)
+        self.ready_bytes -= sum(entry.message.size for entry in removed)
+        self._delivered += len(removed)
+        self._acked += len(removed)
+        if self.journal is not None:
+            self._note_settled(removed)
+        return len(removed)
 
     # -- the end
 

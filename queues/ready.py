@@ -19,7 +19,7 @@ from attrs import Factory, define, field
 from sortedcontainers import SortedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from leveret.queues.message import QueuedMessage
 
@@ -51,6 +51,10 @@ class Ready(Protocol):
         """Return the head, or None."""
         ...
 
+    def remove(self, positions: Set[int]) -> list[QueuedMessage]:
+        """Take out and return the messages at these positions; all others keep their places."""
+        ...
+
     def clear(self) -> None:
         """Forget all messages."""
         ...
@@ -65,7 +69,8 @@ class FifoReady:
     """Ready messages by position.
 
     push, pop without returned messages and peek are O(1); put_back, and pop of a returned
-    message, are O(log r) in the number r of returned messages.
+    message, are O(log r) in the number r of returned messages. remove is O(1) for each at the head,
+    O(n) for those further on, however many they are.
     """
 
     _fresh: deque[QueuedMessage] = field(factory=deque, init=False)
@@ -110,6 +115,12 @@ class FifoReady:
         for _ in rest:
             self._fresh.pop()
         return rest
+
+    def remove(self, positions: Set[int]) -> list[QueuedMessage]:
+        """Take out and return the messages at these positions."""
+        returned = [position for position in self._returned if position in positions]
+        removed = [self._returned.pop(position) for position in returned]
+        return removed + _remove(self._fresh, positions, len(positions) - len(removed))
 
     def clear(self) -> None:
         """Forget all messages."""
@@ -198,6 +209,17 @@ class PriorityReady:
         """Remove one of the `heads`."""
         self._pop(min(head.message.priority, self.max_priority))
 
+    def remove(self, positions: Set[int]) -> list[QueuedMessage]:
+        """Take out and return the messages at these positions."""
+        removed: list[QueuedMessage] = []
+        for priority, lane in enumerate(self._lanes):
+            if lane is not None and not lane.is_empty:
+                removed += lane.remove(positions)
+                if lane.is_empty:
+                    self._occupied ^= 1 << priority
+        self._size -= len(removed)
+        return removed
+
     def clear(self) -> None:
         """Forget all messages."""
         self._lanes = [None] * (self.max_priority + 1)
@@ -253,6 +275,11 @@ class ReturnsFirstReady:
             self._fresh.pop()
         return rest
 
+    def remove(self, positions: Set[int]) -> list[QueuedMessage]:
+        """Take out and return the messages at these positions."""
+        removed = _remove(self._returned, positions, len(positions))
+        return removed + _remove(self._fresh, positions, len(positions) - len(removed))
+
     def clear(self) -> None:
         """Forget all messages."""
         self._fresh.clear()
@@ -262,3 +289,16 @@ class ReturnsFirstReady:
         """Assert that no message stands twice; some versions put returned ones at the back."""
         positions = [entry.position for entry in self]
         assert len(positions) == len(set(positions))
+
+
+def _remove(lane: deque[QueuedMessage], positions: Set[int], most: int) -> list[QueuedMessage]:
+    """Take the messages at these positions out of a lane, which holds at most `most` of them."""
+    removed: list[QueuedMessage] = []
+    while lane and lane[0].position in positions:
+        removed.append(lane.popleft())
+    if len(removed) < most:
+        removed += [entry for entry in lane if entry.position in positions]
+        kept = [entry for entry in lane if entry.position not in positions]
+        lane.clear()
+        lane.extend(kept)
+    return removed

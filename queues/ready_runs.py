@@ -12,7 +12,7 @@ from leveret.queues.ready import FifoReady
 from leveret.queues.run import QueuedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from leveret.queues.message import QueuedMessage
 
@@ -59,6 +59,21 @@ class FifoRuns(FifoReady):
                 break
             rest.appendleft(mixed.pop())
         return cast("list[QueuedMessage]", list(rest))
+
+    def remove(self, positions: Set[int]) -> list[QueuedMessage]:
+        """Take out and return the messages at these positions; their runs are parted."""
+        mixed = self._mixed
+        if positions and any(isinstance(item, QueuedRun) for item in mixed):
+            first, last = min(positions), max(positions)
+            parted: list[QueuedMessage | QueuedRun] = []
+            for item in mixed:
+                if isinstance(item, QueuedRun) and first - len(item) < item.position <= last:
+                    parted += item.entries()
+                else:
+                    parted.append(item)
+            mixed.clear()
+            mixed.extend(parted)
+        return super().remove(positions)
 
     def push_run(self, run: QueuedRun) -> None:
         """Add messages that were never delivered."""

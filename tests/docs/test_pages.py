@@ -18,7 +18,11 @@ import pytest
 from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("examples/**/README.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "docs" / "dead-letters.md",
+    *sorted(ROOT.glob("examples/**/README.md")),
+]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SESSION = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 

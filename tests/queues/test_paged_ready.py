@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 QUEUE: Queue = None  # type: ignore[assignment]
 STEP = st.one_of(
-    st.tuples(st.sampled_from(["push", "pop", "page"]), st.integers(0, 4)),
+    st.tuples(st.sampled_from(["push", "pop", "page", "remove"]), st.integers(0, 4)),
     st.tuples(st.just("put_back"), st.integers(0, 99)),
 )
 
@@ -90,6 +90,11 @@ def test_any_history_gives_the_order_that_it_gives_in_memory(
                 taken.append(head)
         elif step == "page":
             paged.page_out(number, Pager(leaves=position % 3))
+        elif step == "remove":
+            chosen = {e.position for e in plain if not e.position % (number + 1)}
+            removed = paged.remove(chosen)
+            assert sorted(e.position for e in removed) == sorted(chosen)
+            plain.remove(chosen)
         elif taken:
             back = taken.pop(number % len(taken))
             paged.put_back(back)

@@ -25,6 +25,7 @@ STEPS = st.lists(
         st.tuples(st.just("pop"), st.just(0)),
         st.tuples(st.just("put_back"), st.integers(0, 20)),
         st.tuples(st.just("peek"), st.just(0)),
+        st.tuples(st.just("remove"), st.integers(1, 4)),
         st.tuples(st.sampled_from(["clear"]), st.just(0)),
     ),
     max_size=60,
@@ -125,6 +126,12 @@ def test_any_history_gives_the_order_of_a_sorted_list(
             back = taken.pop((number or 0) % len(taken))
             ready.put_back(back)
             naive.add(back, back=True)
+        elif step == "remove":  # every second, every third…
+            chosen = {e.position for e in naive.order() if not e.position % (number or 1)}
+            removed = ready.remove(chosen)
+            assert {e.position for e in removed} == chosen
+            assert len(removed) == len(chosen)
+            naive.entries = [pair for pair in naive.entries if pair[0].position not in chosen]
         elif step == "clear":
             ready.clear()
             naive.entries.clear()

@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": "check",
     "consume": "consume",
     "diff": "diff",
+    "dlq": "dlq",
     "draw": "draw",
     "expand": "expand",
     "explain": "explain",

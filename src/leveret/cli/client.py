@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Refused",
+    "at_first_signal",
     "broker_url",
     "run_client",
     "until_signalled",
@@ -89,8 +90,12 @@ def run_client(url: str, work: Callable[[AbstractConnection], Coroutine[object, 
 
     import asyncio
 
+    from aiormq.exceptions import ChannelInvalidStateError
+
     try:
         return asyncio.run(talk())
+    except ChannelInvalidStateError as error:  # used once more after the broker closed it
+        raise Refused("the broker closed the channel") from error
     except (aio_pika.exceptions.AMQPError, ConnectionError) as error:
         raise Refused(str(error) or type(error).__name__) from error
 
@@ -108,6 +113,23 @@ async def until_signalled(work: Awaitable[T]) -> T | None:
         return await task
     except asyncio.CancelledError:
         return None
+
+
+def at_first_signal(call: Callable[[], object]) -> None:
+    """Have `call` made at the first SIGINT or SIGTERM; a second one ends the program as usual."""
+    import asyncio
+    import signal
+
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def signalled() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+        call()
+
+    for number in numbers:
+        loop.add_signal_handler(number, signalled)
 
 
 def virtual_host_of(url: str) -> str:

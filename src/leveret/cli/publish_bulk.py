@@ -6,11 +6,12 @@ import asyncio
 import datetime
 from typing import TYPE_CHECKING, Any
 
-from aio_pika.exceptions import AMQPError, ChannelClosed, ChannelNotFoundEntity, DeliveryError
+from aio_pika.exceptions import AMQPError, DeliveryError
 from aiormq.abc import DeliveredMessage
-from attrs import asdict, define, field, frozen
+from attrs import Factory, asdict, define, field, frozen
 from pamqp.commands import Basic
 
+from leveret.cli.known_exchanges import KnownExchanges
 from leveret.cli.report import fault_to_dict
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class BulkPublisher:
     window: int = WINDOW
     _channel: AbstractChannel | None = field(default=None, init=False)
     _places: asyncio.Semaphore = field(init=False)
-    # exchange -> why nothing can be published to it; empty where something can
-    _exchanges: dict[str, str] = field(factory=lambda: {"": ""}, init=False)
+    _exchanges: KnownExchanges = field(
+        default=Factory(lambda self: KnownExchanges(self.connection), takes_self=True), init=False
+    )
     # on their way, in the order of their lines
     _under_way: dict[asyncio.Task[None], WrittenMessage] = field(factory=dict, init=False)
     _stop: tuple[str, WrittenMessage] | None = field(default=None, init=False)
@@ -92,7 +94,7 @@ class BulkPublisher:
 
         """
         self._lines += 1
-        why = await self._refusal(message.exchange)
+        why = await self._exchanges.refusal(message.exchange)
         if why:
             self._refuse(
                 message.fault(why, "Declare it first, or correct the name.", ("exchange",))
@@ -132,20 +134,6 @@ class BulkPublisher:
             unanswered=self._lines - answered,
             faults=tuple(self._faults),
         )
-
-    async def _refusal(self, exchange: str) -> str:
-        if exchange not in self._exchanges:
-            asking = await self.connection.channel()
-            try:
-                await asking.get_exchange(exchange, ensure=True)
-                self._exchanges[exchange] = ""
-            except ChannelNotFoundEntity as error:
-                self._exchanges[exchange] = f"404 {error}"
-            except ChannelClosed:  # it may not be looked at, but perhaps published to
-                self._exchanges[exchange] = ""
-            if not asking.is_closed:
-                await asking.close()
-        return self._exchanges[exchange]
 
     async def _send(self, channel: AbstractChannel, message: WrittenMessage) -> None:
         try:
