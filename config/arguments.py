@@ -81,6 +81,11 @@ _WANTED = {
     "x-dead-letter-strategy": _TEXT,
     "alternate-exchange": _TEXT,
     "x-delayed-type": _TEXT,
+    "x-message-deduplication": _FLAG,
+    "x-deduplication-header": _TEXT,
+    "x-cache-size": _INTEGER,
+    "x-cache-ttl": _INTEGER,
+    "x-cache-persistence": _TEXT,
 }
 
 #: Argument -> the type that RabbitMQ wants in it.

@@ -122,7 +122,7 @@ def covered_bindings(
             continue
         if exchange_type == "topic":
             yield from _covered_patterns(group)
-        elif exchange_type in ("direct", "fanout"):
+        elif exchange_type in ("direct", "fanout", "x-message-deduplication"):
             yield from _covered_by_key(group, by_key=exchange_type == "direct")
         elif exchange_type == "headers":
             yield from _covered_headers(group)

@@ -240,7 +240,7 @@ def binding_label(binding: BindingDeclaration, type_: str) -> str:
         return printable(f"{how}{wanted}")
     if type_ == "x-consistent-hash":
         return f"weight {printable(binding.routing_key)}"
-    if type_ in ("fanout", "x-random"):
+    if type_ in ("fanout", "x-random", "x-message-deduplication"):
         return ""
     return printable(binding.routing_key) if binding.routing_key else '""'
 

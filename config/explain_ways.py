@@ -35,6 +35,7 @@ _CHANCES: dict[str, Chance] = {
     "headers": "",
     "x-consistent-hash": "hash",
     "x-random": "random",
+    "x-message-deduplication": "",
 }
 #: Types that need not have a binding to say what it asks for.
 _LABELLED_BY_KEY = {*_CHANCES} - {"headers"}

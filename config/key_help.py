@@ -48,7 +48,7 @@ _HELP: dict[type[Entry], dict[str, str]] = {
     },
     entries.ExchangeDefaults: {
         "type": "`direct`, `fanout`, `topic`, `headers`, `x-consistent-hash`, `x-random`,"
-        " `x-delayed-message`, or one that a plug-in adds",
+        " `x-delayed-message`, `x-message-deduplication`, or one that a plug-in adds",
         "durable": "whether it outlives a restart of the broker; true if left out",
         "auto_delete": "whether it goes when its last binding does",
         "internal": "whether only bindings lead to it: nobody may publish to it",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from leveret.deduplication import DEDUPLICATION_CHECKS
 from leveret.errors import PreconditionFailed
 from leveret.exchanges import BindingLimits
 from leveret.queues.arguments import check_arguments, queue_type
@@ -37,6 +38,11 @@ _PROPERTIES = {
 
 #: What RabbitMQ's text holds -> what to do. The first that fits is given.
 _REMEDIES = {
+    "'x-message-deduplication'": "Write true or false.",
+    "'x-deduplication-header'": "Write the name of a header.",
+    "'x-cache-size'": "Write how many identifiers to remember, 1 or more.",
+    "'x-cache-ttl'": "Write for how many milliseconds to remember an identifier.",
+    "'x-cache-persistence'": "Write disk or memory.",
     "routing_key_but_no_dlx_defined": "Name the exchange too: dead_letter: {exchange: …}.",
     "{value_zero,": "Write a duration of 1ms or more, or leave the key out.",
     "{value_negative,": "Write 0 or more.",
@@ -66,7 +72,8 @@ def reworded(error: PreconditionFailed, what: str) -> Refusal:
     found = _CAUSE.search(error.text)
     cause = found.group(1) if found else ""
     remedies = (remedy for hint, remedy in _REMEDIES.items() if hint in error.text)
-    message = f"RabbitMQ refuses this {what}: {error.reply_text}"
+    who = "leveret" if cause in DEDUPLICATION_CHECKS else "RabbitMQ"
+    message = f"{who} refuses this {what}: {error.reply_text}"
     return Refusal(
         _PROPERTIES.get(cause, cause), message, next(remedies, "Correct it, or leave it out.")
     )

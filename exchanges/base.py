@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from attrs import define, field, frozen
 
+from leveret.deduplication import DeduplicationSettings, Identifiers, check_deduplication
 from leveret.errors import PreconditionFailed
 from leveret.routing import Binding, erlang_type
 
@@ -104,6 +105,8 @@ class Exchange:
     arguments: Mapping[str, FieldValue] = field(factory=dict)
     #: The alternate exchange (S37): from the argument, or set later from a policy.
     alternate: str | None = field(init=False)
+    #: What was published to it before, where its arguments have duplicates dropped.
+    identifiers: Identifiers | None = field(default=None, init=False, repr=False)
     #: Bindings to other exchanges; where there are none, a walk ends here.
     leads_on: int = field(default=0, init=False, repr=False)
     # binding -> None: a set that keeps the order of binding
@@ -112,6 +115,13 @@ class Exchange:
     def __attrs_post_init__(self) -> None:
         alternate = self.arguments.get("alternate-exchange")
         self.alternate = alternate if isinstance(alternate, str) else None
+        deduplication = self._deduplication()
+        if deduplication is not None:
+            self.identifiers = Identifiers(deduplication)
+
+    def _deduplication(self) -> DeduplicationSettings | None:
+        """Return what the arguments ask for about duplicates."""
+        return DeduplicationSettings.of(self.arguments)
 
     @property
     def bindings(self) -> Collection[Binding]:
@@ -131,6 +141,10 @@ class Exchange:
                 f"invalid type '{erlang_type(alternate)}' for arg 'alternate-exchange'"
                 f" in exchange '{self.name}' in vhost '{virtual_host}'"
             )
+        self._validate_deduplication(virtual_host)
+
+    def _validate_deduplication(self, virtual_host: str) -> None:
+        check_deduplication(self.arguments, f"exchange '{self.name}' in vhost '{virtual_host}'")
 
     def validate_binding(self, binding: Binding, limits: BindingLimits) -> None:
         """Refuse a new binding that RabbitMQ refuses; never asked when one is removed (S49).

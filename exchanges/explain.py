@@ -74,12 +74,19 @@ class _Tracer:
             source=source,
             binding=binding,
             by_chance=exchange.by_chance and len(matched) > 1,
-            note=exchange.note(self.envelope),
+            note=self._note(exchange),
             considered=considered,
             nearest=self._nearest(exchange, considered),
             alternate=alternate,
             cut=cut,
         )
+
+    def _note(self, exchange: Exchange) -> str:
+        notes = [exchange.note(self.envelope)]
+        # What comes by a binding was looked at where it was published.
+        if exchange.identifiers is not None and exchange.name == self.start:
+            notes.append(exchange.identifiers.settings.explain(self.envelope.properties))
+        return "; ".join(filter(None, notes))
 
     def path(self, last: Leg) -> tuple[Leg, ...]:
         """Return the legs from the start to what `last` leads to."""

@@ -13,6 +13,7 @@ from leveret.exchanges.consistent_hash import ConsistentHashExchange
 from leveret.exchanges.direct import DirectExchange
 from leveret.exchanges.fanout import FanoutExchange
 from leveret.exchanges.headers import HeadersExchange
+from leveret.exchanges.message_deduplication import MessageDeduplicationExchange
 from leveret.exchanges.random_ import RandomExchange
 from leveret.exchanges.topic import TopicExchange
 
@@ -30,6 +31,7 @@ BUILT_IN_TYPES: tuple[type[Exchange], ...] = (
     HeadersExchange,
     ConsistentHashExchange,
     RandomExchange,
+    MessageDeduplicationExchange,
 )
 #: Where an installed package names its exchange types: `my-type = my_package:MyExchange`.
 ENTRY_POINT_GROUP = "leveret.exchanges"
@@ -37,7 +39,7 @@ ENTRY_POINT_GROUP = "leveret.exchanges"
 
 @define(eq=False)
 class ExchangeTypes:
-    """Names of exchange types and the classes behind them; the six built-in ones at first."""
+    """Names of exchange types and the classes behind them; the built-in ones at first."""
 
     # type name -> class
     _classes: dict[str, type[Exchange]] = field(

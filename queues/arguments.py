@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from leveret.deduplication import DEDUPLICATION_CHECKS
 from leveret.errors import PreconditionFailed
 from leveret.properties import FieldTable, FieldValue
 from leveret.queues.rules import QueueRules
@@ -153,6 +154,7 @@ _CHECKS: dict[str, Check] = {
     ),
     "x-delayed-retry-min": _non_negative,
     "x-delayed-retry-max": _non_negative,
+    **DEDUPLICATION_CHECKS,
 }
 
 #: Queue type -> the arguments it knows, in RabbitMQ's order (`capabilities/0` of its module).
@@ -194,7 +196,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
 #: Arguments of stream queues alone: RabbitMQ knows them, and refuses them on other types (S18).
 _STREAM_ONLY = ("x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size")
 
-_KNOWN_TO_SOME = frozenset(_STREAM_ONLY).union(*_KNOWN.values())
+_KNOWN_TO_SOME = frozenset(_STREAM_ONLY).union(DEDUPLICATION_CHECKS, *_KNOWN.values())
 
 _CONSUMER_CHECKS: dict[str, Check] = {"x-priority": _integer, "x-cancel-on-ha-failover": _boolean}
 
@@ -230,7 +232,7 @@ def _refuse_foreign(
 def known_arguments(kind: str, rules: QueueRules) -> tuple[str, ...]:
     """Return the arguments that queues of type `kind` know, and a redeclaration must repeat."""
     more = rules.more_classic_arguments if kind == "classic" else rules.more_quorum_arguments
-    return (*_KNOWN[kind], *sorted(more))
+    return (*_KNOWN[kind], *sorted(more), *DEDUPLICATION_CHECKS)
 
 
 def check_arguments(arguments: FieldTable, resource: str, rules: QueueRules | None = None) -> None:

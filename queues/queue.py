@@ -71,6 +71,10 @@ class Queue(RunQueue):
             self._expire()
         return True
 
+    def publish_again(self, message: AnyMessage) -> bool:
+        """Take a message that was held back for this queue, in which it may have been before."""
+        return self.publish(message)
+
     def _refuse(self, message: AnyMessage) -> None:
         self._refused += 1
         if self.settings.overflow == "reject-publish-dlx":

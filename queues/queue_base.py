@@ -52,6 +52,10 @@ class QueueHost(Protocol):
         """Delete the queue: its lease ran out, or its last consumer left (S36, S92)."""
         ...
 
+    def duplicate_dropped(self, queue: Queue, message: AnyMessage) -> None:
+        """Hear that the queue took no message that it was given before."""
+        ...
+
 
 class QueueJournal(Protocol):
     """Where a durable queue notes what must survive the process.

@@ -46,3 +46,5 @@ class QueueStatistics:
     purged: int
     refused: int
     consumers: tuple[ConsumerStatistics, ...]
+    #: Messages that were not taken, since they came before (`x-message-deduplication`).
+    duplicates: int = 0

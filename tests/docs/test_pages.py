@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "dead-letters.md",
+    ROOT / "docs" / "exactly-once.md",
     *sorted(ROOT.glob("examples/**/README.md")),
 ]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

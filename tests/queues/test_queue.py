@@ -37,6 +37,9 @@ class Host:
     def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         self.deaths.append((message.body.decode(), reason))
 
+    def duplicate_dropped(self, queue: Queue, message: AnyMessage) -> None:
+        raise NotImplementedError
+
     def queue_ended(self, queue: Queue, reason: str) -> None:
         self.ended.append(reason)
         queue.delete()

@@ -60,6 +60,9 @@ class Nowhere:
     def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         return
 
+    def duplicate_dropped(self, queue: Queue, message: AnyMessage) -> None:
+        raise NotImplementedError
+
     def queue_ended(self, queue: Queue, reason: str) -> None:
         return
 

@@ -187,7 +187,7 @@ class Delays:
             self._unroutable(self._take(held.id).message)
             return
         self._tell_released(held, held.message, [name])
-        taken = queue.publish(held.message)
+        taken = queue.publish_again(held.message)
         if taken or queue.settings.overflow == "reject-publish-dlx":
             self._take(held.id)
             return

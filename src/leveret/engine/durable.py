@@ -36,6 +36,7 @@ KINDS = (
     "binding",
     "held_ids",
     "held_message",
+    "identifier",
 )
 
 
@@ -146,6 +147,9 @@ def restore(
         case "held_message":
             host, held_id = key
             broker.virtual_hosts[host].delays.restore(int(held_id), fields)
+        case "identifier":
+            host, owner, name, slot = key
+            broker.virtual_hosts[host].duplicates.restore(owner, name, int(slot), fields)
         case _:
             raise ValueError(f"there is no kind of object {kind!r}")
 

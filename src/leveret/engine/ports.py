@@ -106,9 +106,10 @@ class Journal(Protocol):
 
         Kinds and keys: `virtual_host` (name,), `exchange` and `queue` (virtual host, name),
         `binding` (virtual host, source, destination type, destination, routing key, arguments as
-        text), `policy` and `operator_policy` (virtual host, name), `user` (name,), `permission`
-        (user, virtual host), `topic_permission` (user, virtual host, exchange), `held_message`
-        (virtual host, id), `held_ids` (virtual host,).
+        text), `identifier` (virtual host, `exchange` or `queue`, its name, slot), `policy` and
+        `operator_policy` (virtual host, name), `user` (name,), `permission` (user, virtual host),
+        `topic_permission` (user, virtual host, exchange), `held_message` (virtual host, id),
+        `held_ids` (virtual host,).
         """
         ...
 

@@ -109,8 +109,10 @@ class PublishMethods(ChannelBase):
                 raise PreconditionFailed(
                     f"message size {message.size} is larger than max size {self._max_body_bytes}"
                 )
+            answers = self._answers
             if exchange not in self._access.publishable:
                 self._admit(exchange, message.routing_key)
+                answers = answers or exchange in host.duplicates.exchanges
             if message.is_plain:
                 remembered = host.router.remembered(exchange, message.routing_key)
                 if remembered is None:
@@ -125,7 +127,7 @@ class PublishMethods(ChannelBase):
                 if message.extra_keys and not exchange:
                     broker.replies.deliver(message)
             host.published[exchange] += 1
-            if self._answers or not targets:
+            if answers or not targets:
                 self._publish_answered(message, targets, mandatory)
             else:
                 for queue in targets:
@@ -147,12 +149,16 @@ class PublishMethods(ChannelBase):
 
     def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> bool:
         """Hand a message to its queues, and answer the publisher; say whether all took it."""
-        journal = self._host.broker.journal
+        host = self._host
+        journal = host.broker.journal
         appended = journal.appended if journal is not None else 0
         taken = True
-        for queue in targets:
-            if not queue.publish(message):
-                taken = False
+        if targets and message.exchange in host.duplicates.exchanges:
+            taken = host.duplicates.deliver(message, targets)
+        else:
+            for queue in targets:
+                if not queue.publish(message):
+                    taken = False
         if not targets:
             self._unroutable(message, mandatory)
         if self._publish_seq:
@@ -192,7 +198,7 @@ class PublishMethods(ChannelBase):
         access = self._access
         if found.type == "topic" and exchange in access.topic:
             self.allow_topic("write", exchange, routing_key)
-        else:
+        elif found.identifiers is None:
             access.publishable.add(exchange)
 
     def _checked(self, message: AnyMessage, properties: Properties) -> AnyMessage:

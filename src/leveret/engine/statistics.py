@@ -35,6 +35,8 @@ class ExchangeStatistics:
     routed: int
     unroutable: int
     delayed: int = 0
+    #: Messages that were dropped, since they came before (`x-message-deduplication`).
+    duplicates: int = 0
 
 
 @frozen

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from leveret.engine.dead_letters import DeadLetters
 from leveret.engine.delays import Delays
+from leveret.engine.duplicates import Duplicates
 from leveret.engine.durable import (
     binding_key,
     binding_value,
@@ -32,7 +33,13 @@ from leveret.errors import (
     ResourceLocked,
 )
 from leveret.exchanges import BindingLimits, DefaultExchange, Exchange, Router
-from leveret.queues import AnyMessage, Queue, QueueSettings, effective_settings
+from leveret.queues import (
+    AnyMessage,
+    DeduplicatingQueue,
+    Queue,
+    QueueSettings,
+    effective_settings,
+)
 from leveret.queues.arguments import (
     QUEUE_TYPES,
     assert_equal,
@@ -89,6 +96,7 @@ class VirtualHost:
     dead_letters: DeadLetters = field(init=False)
     #: Messages held back until a time.
     delays: Delays = field(init=False)
+    duplicates: Duplicates = field(init=False)
     unroutable: UnroutableLog = field(factory=UnroutableLog, init=False)
     # exchange -> messages published to it by clients
     published: dict[str, int] = field(factory=dict, init=False)
@@ -97,6 +105,7 @@ class VirtualHost:
         self.router = Router(self.exchanges, self.queues, self.broker.random)
         self.dead_letters = DeadLetters(self)
         self.delays = Delays(self)
+        self.duplicates = Duplicates(self)
         self.exchanges[""] = DefaultExchange()
         self.published[""] = 0
         for name, kind in PREDECLARED_EXCHANGES.items():
@@ -124,6 +133,10 @@ class VirtualHost:
     def queue_ended(self, queue: Queue, reason: str) -> None:
         """Delete a queue whose lease ran out or whose last consumer left."""
         self.remove_queue(queue, reason)
+
+    def duplicate_dropped(self, queue: Queue, message: AnyMessage) -> None:
+        """Hear that a queue took no message that it was given before."""
+        self.duplicates.dropped(message, (queue,))
 
     def emit(self, event: str, /, **fields: Any) -> None:
         """Tell whoever listens that something happened."""
@@ -226,6 +239,7 @@ class VirtualHost:
             self.exchanges[name] = exchange
             self.published.setdefault(name, 0)
             self._apply_policy_to_exchange(exchange)
+            self.duplicates.keep("exchange", name, exchange.identifiers, exchange.durable)
             self.changed()
             if exchange.durable:
                 self.note("exchange", (name,), exchange_value(exchange))
@@ -265,6 +279,7 @@ class VirtualHost:
                 continue
             if exchange.durable:
                 self.note("exchange", (name,), None)
+            self.duplicates.forget(name, exchange.identifiers)
             self.published.pop(name, None)
             for binding in self.bindings.drop_source(name):
                 self._note_binding(binding, gone=True)
@@ -357,7 +372,8 @@ class VirtualHost:
             _check_quorum_properties(resource, durable, owner, auto_delete)
         if not (durable or owner is not None or self.broker.profile.transient_queues):
             raise InternalError(_TRANSIENT_QUEUES_DENIED)
-        queue = Queue(
+        make = DeduplicatingQueue if arguments.get("x-message-deduplication") is True else Queue
+        queue = make(
             name,
             self,
             self._settings(name, arguments),
@@ -368,6 +384,8 @@ class VirtualHost:
             self.broker.profile.queues,
         )
         self.queues[name] = queue
+        if isinstance(queue, DeduplicatingQueue):
+            self.duplicates.keep("queue", name, queue.identifiers, durable)
         self.changed()
         if durable:
             self._keep(queue)
@@ -402,6 +420,8 @@ class VirtualHost:
         del self.queues[queue.name]
         if queue.journal is not None:
             self.note("queue", (queue.name,), None)
+        if isinstance(queue, DeduplicatingQueue) and queue.identifiers is not None:
+            queue.identifiers.drop()
         self.dead_letters.forget(queue)
         unused = self._drop_bindings_to("queue", queue.name)
         if unused:
@@ -549,6 +569,7 @@ class VirtualHost:
             routed=published - unroutable,
             unroutable=unroutable,
             delayed=self.delays.by_exchange.get(exchange.name, 0),
+            duplicates=0 if exchange.identifiers is None else exchange.identifiers.duplicates,
         )
 
     def check(self) -> None:

@@ -272,6 +272,8 @@ def _needs(each: StoredObject) -> list[tuple[str, ...]]:
             # Those that each virtual host has are not kept.
             own = [end for end in ends if end[0] == "queue" or not end[2].startswith("amq.")]
             return [("virtual_host", host), *own]
+        case "identifier", (host, kind, name, _):
+            return [(kind, host, name)]
     return []
 
 

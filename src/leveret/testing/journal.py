@@ -32,7 +32,8 @@ class Step:
     """One thing that happened to a message, at a time on the broker's clock.
 
     `what` is one of published, queued, refused, delivered, acked, requeued, rejected, expired,
-    dropped, dead-lettered, unroutable, returned, confirmed, nacked, cycle, purged, kept, lost.
+    dropped, duplicate, dead-lettered, unroutable, returned, confirmed, nacked, cycle, purged, kept,
+    lost.
     """
 
     time_ms: int
