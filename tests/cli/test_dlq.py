@@ -15,6 +15,7 @@ import pytest
 import leveret
 from leveret import Properties
 from leveret.cli.dlq_redriving import WINDOW
+from leveret.cli.dlq_taking import AHEAD
 from leveret.engine.permissions import Permission, User
 from leveret.errors import ConnectionForced
 from leveret.server import ServerLimits
@@ -310,15 +311,18 @@ def test_an_interrupted_redrive_loses_nothing(broker: leveret.Broker, url: str) 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         consuming = broker.channel()
 
-        def interrupt(*_: object) -> None:
-            consuming.basic_cancel("once")
-            os.kill(process.pid, signal.SIGINT)
+        seen: list[object] = []
 
-        consuming.basic_consume("billing", interrupt, auto_ack=True, consumer_tag="once")
+        def interrupt(*_: object) -> None:
+            if not seen:
+                os.kill(process.pid, signal.SIGINT)
+            seen.append(_)
+
+        consuming.basic_consume("billing", interrupt, auto_ack=True)
         out, err = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, b"interrupted" in err) == (1, True), err
     redriven = int(out.split()[0])
-    assert 0 < redriven < total
+    assert 0 < redriven == len(seen) < total
     assert bodies(broker, "dlq") == [str(number) for number in range(redriven, total)]
 
 
@@ -343,3 +347,43 @@ def test_a_lost_connection_leaves_every_letter_somewhere(
     stayed = bodies(broker, "dlq")
     assert {*redriven, *stayed} == {*map(str, range(total))}
     assert len(redriven) + len(stayed) - total <= WINDOW
+
+
+def test_more_letters_than_are_sent_ahead_come_by_in_order(
+    invoke: Any, broker: leveret.Broker, url: str
+) -> None:
+    total = 3 * AHEAD + 7
+    for number in range(total):
+        die(broker, "billing", "order.1.paid", f"{number};")
+    result: Result = invoke("dlq", "show", url, "dlq", "--all", "--json")
+    shown = [json.loads(line)["body"] for line in result.stdout.splitlines()]
+    assert shown == [f"{number};" for number in range(total)]
+    result = invoke("dlq", "redrive", url, "dlq", "--body", "3;")
+    meant = [number for number in range(total) if number % 10 == 3]
+    assert f"{len(meant)} redriven, 0 refused, {total - len(meant)} left" in result.stdout
+    assert bodies(broker, "billing") == [f"{number};" for number in meant]
+    assert bodies(broker, "dlq") == [f"{n};" for n in range(total) if n % 10 != 3]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_queue_that_ends_with_its_last_consumer_survives_a_look(
+    invoke: Any, broker: leveret.Broker, url: str, durable: bool
+) -> None:
+    broker.queue_declare("fragile", durable=durable, auto_delete=True)
+    broker.basic_publish("", "fragile", "one")
+    result: Result = invoke("dlq", "show", url, "fragile", "--json")
+    assert json.loads(result.stdout)["body"] == "one"
+    assert bodies(broker, "fragile") == ["one"]
+
+
+def test_a_queue_with_a_single_active_consumer_can_be_looked_at(
+    invoke: Any, broker: leveret.Broker, url: str
+) -> None:
+    broker.queue_declare("watched", arguments={"x-single-active-consumer": True})
+    busy = broker.channel()
+    busy.basic_qos(prefetch_count=1)
+    busy.basic_consume("watched", lambda *_: None)
+    for body in ("one", "two", "three"):
+        broker.basic_publish("", "watched", body)
+    result: Result = invoke("dlq", "show", url, "watched", "--json")
+    assert [json.loads(line)["body"] for line in result.stdout.splitlines()] == ["two", "three"]

@@ -1,8 +1,6 @@
 """Walks a dead-letter queue of any broker without changing it.
 
-Messages are taken with basic.get, are with this command while it looks, and go back where they were
-(S80). A consumer would be faster, but its leaving deletes a queue that is declared auto-delete,
-messages and all, and on a queue with a single active consumer it would get none.
+Messages are with this command while it looks, unacknowledged, and go back where they were (S80).
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import click
 from attrs import define, field
 
 from leveret.cli.counting import Counting
+from leveret.cli.dlq_taking import Taking, taking
 from leveret.dead_letters.letter import DeadLetter
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ class Walk:
     #: How many messages there are to see.
     count: int = field(default=0, init=False)
     _channel: AbstractChannel | None = field(default=None, init=False)
+    _taking: Taking | None = field(default=None, init=False)
     _counting: Counting = field(factory=lambda: Counting("looking"), init=False)
     _counts_returns: bool = field(default=False, init=False)
 
@@ -62,13 +62,15 @@ class Walk:
         self._channel = await channel.get_underlay_channel()
         declared = await self._channel.queue_declare(self.queue, passive=True)
         self.count = declared.message_count or 0
+        self._taking = await taking(self.connection, self._channel, self.queue)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Put everything back that was not acknowledged."""
         self._counting.stop()
         channel = self._channel
-        if channel is not None and not channel.is_closed:
+        if channel is not None and self._taking is not None and not channel.is_closed:
+            await self._taking.end()
             await channel.basic_nack(0, multiple=True, requeue=True)
             await channel.close()
         if self._counts_returns:
@@ -80,11 +82,11 @@ class Walk:
 
     async def messages(self) -> AsyncIterator[DeliveredMessage]:
         """Yield each message; a bar on a terminal shows how far it is."""
-        assert self._channel is not None
+        assert self._taking is not None
         self._counting.total = self.count
         while self._counting.done < self.count:
-            message = await self._channel.basic_get(self.queue)
-            if message.delivery_tag is None:
+            message = await self._taking.next()
+            if message is None:
                 return
             headers = message.header.properties.headers
             self._counts_returns |= "x-delivery-count" in (headers or {})
@@ -94,5 +96,7 @@ class Walk:
     async def ack(self, message: DeliveredMessage) -> None:
         """Let a message leave the queue for good."""
         assert self._channel is not None
+        assert self._taking is not None
         assert message.delivery_tag is not None
         await self._channel.basic_ack(message.delivery_tag)
+        self._taking.acked()

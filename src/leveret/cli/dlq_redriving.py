@@ -93,13 +93,13 @@ class Redrive:
     async def _walk(self, walk: Walk, selection: Selection) -> None:
         now_ms = time.time_ns() // 1_000_000
         meant = 0
-        pace = Pace(self.rate_per_s, _monotonic_ms()) if self.rate_per_s else None
+        pace = Pace(self.rate_per_s) if self.rate_per_s else None
         async for message in walk.messages():
             letter = letter_of(message)
             if not selection.matches(letter, now_ms):
                 continue
             if pace is not None and not self.tally.dry_run:
-                await self._sleep((pace.due_ms(meant) - _monotonic_ms()) / 1000)
+                await self._sleep(pace.wait_ms(_monotonic_ms()) / 1000)
             if self.stopped:
                 return
             meant += 1
@@ -110,7 +110,7 @@ class Redrive:
     async def _sleep(self, seconds: float) -> None:
         """Wait that long, or until it is to stop."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0, seconds)):
+            async with asyncio.timeout(seconds):
                 await self._stop.wait()
 
     async def _redrive(self, walk: Walk, message: DeliveredMessage, letter: DeadLetter) -> None:

@@ -28,21 +28,21 @@ def parse_rate(rate: str | float) -> float:
 
 
 class Pace:
-    """Says when the next one may go, so that there are never more than `per_s` in a second.
+    """Says when the next one may go, so that they keep their distance: `per_s` in a second.
 
-    >>> pace = Pace(per_s=4, start_ms=1000)
-    >>> [pace.due_ms(sent) for sent in (0, 1, 2)]
-    [1000, 1250, 1500]
+    Who comes late does not catch up, so that there is never a burst.
+
+    >>> pace = Pace(per_s=4)
+    >>> [pace.wait_ms(now_ms) for now_ms in (1000, 1000, 1000, 9000, 9100)]
+    [0.0, 250.0, 500.0, 0.0, 150.0]
     """
 
-    def __init__(self, per_s: float, start_ms: int) -> None:
-        self._per_s = per_s
-        self._start_ms = start_ms
+    def __init__(self, per_s: float) -> None:
+        self._interval_ms = 1000 / per_s
+        self._next_ms = 0.0
 
-    def due_ms(self, sent: int) -> int:
-        """Return when the one behind the first `sent` may go, in milliseconds."""
-        return self._start_ms + round(sent * 1000 / self._per_s)
-
-    def allowed(self, now_ms: int) -> int:
-        """Return how many may have gone by `now_ms`."""
-        return max(0, int((now_ms - self._start_ms) * self._per_s / 1000) + 1)
+    def wait_ms(self, now_ms: int) -> float:
+        """Return how long the next one has to wait; it is taken to go then."""
+        due_ms = max(self._next_ms, float(now_ms))
+        self._next_ms = due_ms + self._interval_ms
+        return due_ms - now_ms
