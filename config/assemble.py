@@ -28,6 +28,7 @@ from leveret.config.model import (
 )
 from leveret.config.names import nearest
 from leveret.config.nodes import MapNode
+from leveret.config.partitions import expand_partitions
 from leveret.config.refusals import policy_refusal
 from leveret.config.source import quoted
 from leveret.config.subscriptions import add_alerts, add_subscriptions
@@ -143,6 +144,8 @@ class _Whole:
         for kind in ("exchange", "queue"):
             entry: Entry | None = getattr(defaults, kind)
             for key, node in entry.nodes.items() if entry is not None else ():
+                if key == "partitions" or (key == "by" and "partitions" not in entry.nodes):
+                    node.fault(f"'{key}' is no default: it belongs to one queue", "Move it there.")
                 value = getattr(entry, key)
                 self._merger.is_new(f"{scope}the default {kind}'s key", key, node, value)
 
@@ -179,6 +182,7 @@ def _build_host(builder: HostBuilder, whole: _Whole, parts: list[HostEntry]) -> 
     for part in parts:
         builder.declare_exchanges(part.exchanges or {}, layers)
         builder.declare_queues(part.queues or {}, layers)
+    expand_partitions(builder)
     builder.expand_dead_letters()
     host = builder.host
     note_kept_objects(whole.definitions, builder)
@@ -191,7 +195,9 @@ def _build_host(builder: HostBuilder, whole: _Whole, parts: list[HostEntry]) -> 
     for part in parts:
         for binding in part.bindings or ():
             bindings.add(binding)
+    bindings.add_partitions()
     bindings.add_dead_letters()
+    builder.partitions |= host.partitions  # in the file's own words, too
     for part in parts:
         for name, request in (part.requests or {}).items():
             if builder.merger.is_new("request", name, request.node, request):
@@ -291,6 +297,11 @@ def _password(entry: UserEntry) -> str | None:
     return Substituted(entry.password, written)
 
 
+def _any_part(queue: str | None, builder: HostBuilder) -> str | None:
+    """Return a partition of a partitioned queue: they are all alike."""
+    return next(iter(builder.partitions.get(queue or "", ())), queue)
+
+
 def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None:
     given = [key for key in ("publish", "expires") if key in entry.nodes]
     if len(given) != 1:
@@ -301,14 +312,14 @@ def _expectation(entry: ExpectEntry, builder: HostBuilder) -> Expectation | None
         return None
     reaches = tuple(entry.reaches or ())
     for queue in reaches:
-        builder.check_queue(entry.nodes["reaches"], queue)
+        builder.check_queue(entry.nodes["reaches"], queue, partitioned=True)
     position = entry.node.position
     if (expires := entry.expires) is not None:
         if expires.queue is not None:
-            builder.check_queue(expires.nodes["queue"], expires.queue)
+            builder.check_queue(expires.nodes["queue"], expires.queue, partitioned=True)
         return Expectation(
             reaches,
-            expires_queue=expires.queue,
+            expires_queue=_any_part(expires.queue, builder),
             expires_after_ms=expires.after,
             routing_key=expires.routing_key or "",
             headers=expires.headers or {},

@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from leveret.config.binding_text import BindingText
 from leveret.config.limits import Limit
 from leveret.config.nodes import Node, ScalarNode
+from leveret.config.partition_key import HashedPart
 from leveret.properties import FieldValue
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "LintEntry",
     "Name",
     "Number",
+    "PartitionKey",
     "PermissionEntry",
     "PolicyEntry",
     "PublishEntry",
@@ -69,6 +71,7 @@ Number = NewType("Number", int)
 Ratio = NewType("Ratio", float)  # a number that is not negative
 Age = NewType("Age", str)  # a duration in whole seconds, as streams take it: 7D
 CountLimit = NewType("CountLimit", Limit)  # of a count: > 1000
+PartitionKey = NewType("PartitionKey", HashedPart)  # header user_id
 AgeLimit = NewType("AgeLimit", Limit)  # of a duration in milliseconds: > 10m
 Flag = NewType("Flag", bool)
 Table = NewType("Table", dict[str, FieldValue])
@@ -162,6 +165,8 @@ class QueueEntry(Entry):
     visibility_timeout: Duration | None = None
     max_age: Age | None = None
     max_segment_size: Size | None = None
+    partitions: Count | None = None
+    by: PartitionKey | None = None
     arguments: Table | None = None
     lint: LintEntry | None = None
 

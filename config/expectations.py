@@ -24,6 +24,8 @@ from leveret.config.quantities import format_duration
 from leveret.config.source import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from leveret.config.model import Expectation
     from leveret.config.view import HostView
 
@@ -92,7 +94,7 @@ def _check_publish(lint: HostLint, expected: Expectation, *, with_trace: bool) -
     if refusal:
         message = f"RabbitMQ refuses {what}: {refusal}"
         lint.report(EXPECTATION, expected, message, _REMEDY)
-    elif set(reached) != set(expected.reaches):
+    elif not _are_those(view, reached, expected):
         lint.report(
             EXPECTATION,
             expected,
@@ -102,6 +104,14 @@ def _check_publish(lint: HostLint, expected: Expectation, *, with_trace: bool) -
         )
         return True
     return bool(refusal)
+
+
+def _are_those(view: HostView, reached: Iterable[str], expected: Expectation) -> bool:
+    """Say whether the queues reached are those expected; any part stands for its queue."""
+    wanted = set(expected.reaches)
+    whole = view.partitioned_queue
+    found = {whole[one] if whole.get(one) in wanted else one for one in reached}
+    return found == wanted
 
 
 def _route(view: HostView, expected: Expectation) -> str:
@@ -241,7 +251,7 @@ def _check_expiry(lint: HostLint, expected: Expectation, queue: str) -> None:
             "Give an earlier time with 'after', or expect it of a queue further on.",
         )
         return
-    if set(journey.rests) == set(expected.reaches):
+    if _are_those(lint.view, journey.rests, expected):
         return
     when = "in the end"
     if expected.expires_after_ms is not None:

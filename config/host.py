@@ -79,6 +79,10 @@ class HostBuilder:
     _dead_letter_places: dict[str, Node] = field(factory=dict)
     # (queue's name, its entry, what all queues share)
     _dead_letter_queues: list[tuple[str, QueueEntry, list[QueueEntry]]] = field(factory=list)
+    # (queue's name, its entry, what all queues share) of each with `partitions`
+    partitioned_queues: list[tuple[str, QueueEntry, list[QueueEntry]]] = field(factory=list)
+    # partitioned queue -> its partitions
+    partitions: dict[str, tuple[str, ...]] = field(factory=dict)
     _searches: int = 0  # how often the nearest of the names was looked for
     # name -> the exchange made, which knows what bindings it refuses
     _exchanges: dict[str, Exchange] = field(factory=dict)
@@ -111,7 +115,7 @@ class HostBuilder:
 
     def missing_queue_help(self, name: str) -> str:
         """Return the remedy for the name of a queue that does not exist."""
-        return self._missing_help(name, self.queue_nodes, "queues")
+        return self._missing_help(name, [*self.queue_nodes, *self.partitions], "queues")
 
     def check_exchange(self, node: Node, name: str) -> None:
         """Report the name of an exchange that does not exist."""
@@ -119,9 +123,19 @@ class HostBuilder:
             help_ = self.missing_exchange_help(name)
             node.fault(f"exchange {quoted(name)} does not exist", help_, MISSING)
 
-    def check_queue(self, node: Node, name: str) -> None:
-        """Report the name of a queue that does not exist."""
-        if name not in self.queue_nodes:
+    def check_queue(self, node: Node, name: str, *, partitioned: bool = False) -> None:
+        """Report the name of a queue that does not exist; of a partitioned one, if it may not be.
+
+        What is published to a partitioned queue goes to the exchange of its name.
+        """
+        if name in self.partitions:
+            if not partitioned:
+                node.fault(
+                    f"queue {quoted(name)} is partitioned, and only its exchange knows where a"
+                    " message belongs",
+                    f"Name the exchange {quoted(name)} where one can be named, or another queue.",
+                )
+        elif name not in self.queue_nodes:
             help_ = self.missing_queue_help(name)
             node.fault(f"queue {quoted(name)} does not exist", help_, MISSING)
 
@@ -209,15 +223,27 @@ class HostBuilder:
         for name, entry in entries.items():
             if not self.merger.is_new("queue", name, entry.node, entry):
                 continue
+            if "partitions" in entry.nodes or "by" in entry.nodes:
+                self.partitioned_queues.append((name, entry, shared))
+                continue
             self.queue_nodes[name] = entry.node
             if name.startswith(RESERVED_PREFIX):
                 entry.node.fault(*_reserved("queue", name, None), REFUSED)
-            layers = [*shared, entry]
-            if _given(layer.dead_letter for layer in layers) is True:
-                self._dead_letter_queues.append((name, entry, shared))
-            self._declare_queue(name, entry.node, layers)
+            self.note_dead_letter(name, entry, shared)
+            self.declare_queue(name, entry.node, [*shared, entry])
 
-    def _declare_queue(self, name: str, node: Node, layers: list[QueueEntry]) -> None:
+    def note_dead_letter(self, name: str, entry: QueueEntry, shared: list[QueueEntry]) -> None:
+        """Remember a queue with `dead_letter: true`, for `expand_dead_letters`."""
+        if _given(layer.dead_letter for layer in (*shared, entry)) is True:
+            self._dead_letter_queues.append((name, entry, shared))
+
+    def declare_queue(
+        self, name: str, node: Node, layers: list[QueueEntry], family: str = ""
+    ) -> None:
+        """Declare one queue of what its layers say, the later first.
+
+        `family` is the name by which `dead_letter: true` calls what it makes, if not the queue's.
+        """
         if not any(layer.nodes for layer in layers):
             self.host.queues[name] = QueueDeclaration(name, position=node.position)
             return
@@ -228,7 +254,7 @@ class HostBuilder:
                 for argument in DEAD_LETTER_ARGUMENTS.values():
                     arguments.pop(argument, None)
             if layer.dead_letter is True:
-                arguments[_DLX] = f"{name}.dlx"
+                arguments[_DLX] = f"{family or name}.dlx"
             arguments |= queue_arguments(layer)
             self.note_target(argument_node(layer, _DLX), "dead_letter")
             if place := argument_node(layer, "x-dead-letter-routing-key"):
@@ -271,18 +297,26 @@ class HostBuilder:
                 layers = [evolve(e, dead_letter=None) for e in shared]
                 if entry.lint:
                     layers.append(QueueEntry(node=node, nodes=entry.nodes, lint=entry.lint))
-                self._declare_queue(queue, node, layers)
+                self.declare_queue(queue, node, layers)
                 made = self.host.queues[queue]
                 self.host.queues[queue] = evolve(made, origin=DEAD_LETTER_TRUE)
             self.dead_letter_pairs.append((exchange, queue, node))
 
+    def add_exchange(self, exchange: ExchangeDeclaration, node: Node) -> None:
+        """Add an exchange that a short form stands for."""
+        name = exchange.name
+        self.exchange_nodes[name] = node
+        self.host.exchanges[name] = exchange
+        self._exchanges[name] = self.exchange_types.create(
+            exchange.type, name, arguments=exchange.arguments
+        )
+
     def _make_dead_letter_exchange(self, name: str, node: Node) -> None:
         if name not in self.exchange_nodes:
-            self.exchange_nodes[name] = node
-            self.host.exchanges[name] = ExchangeDeclaration(
+            made = ExchangeDeclaration(
                 name, "fanout", position=node.position, origin=DEAD_LETTER_TRUE
             )
-            self._exchanges[name] = self.exchange_types.create("fanout", name)
+            self.add_exchange(made, node)
         elif self.exchange_type(name) not in ("fanout", None):
             line = self.exchange_nodes[name].line + 1
             node.fault(
@@ -312,7 +346,9 @@ class HostBuilder:
 
     def _check_dead_letter_queue(self, place: Node | None, name: str) -> None:
         """Report a queue that dead letters should reach by its name, and that does not exist."""
-        if place is not None and name not in self.queue_nodes:
+        if place is not None and name in self.partitions:
+            self.check_queue(place, name)
+        elif place is not None and name not in self.queue_nodes:
             place.fault(
                 f"dead_letter names the queue {quoted(name)}, which does not exist",
                 self.missing_queue_help(name),

@@ -12,6 +12,7 @@ from leveret.config.host import DEAD_LETTER_TRUE, HostBuilder
 from leveret.config.model import BindingDeclaration, DestinationType
 from leveret.config.names import MAX_NAME_BYTES
 from leveret.config.nodes import MapNode, Node, ScalarNode
+from leveret.config.partitions import PARTITION_WEIGHT
 from leveret.config.refusals import BINDING_LIMITS, reworded
 from leveret.config.source import quoted
 from leveret.errors import PreconditionFailed
@@ -56,6 +57,16 @@ class HostBindings:
         else:
             self._add_map(entry)
 
+    def add_partitions(self) -> None:
+        """Add the bindings of each partitioned queue, of the exchange of its name to its parts."""
+        for name, queues in self.host.partitions.items():
+            declared = self.host.host.exchanges.get(name)
+            for queue in queues if declared is not None else ():
+                node = self.host.queue_nodes[queue]
+                origin = declared.origin if declared is not None else ""
+                binding = Binding(name, queue, PARTITION_WEIGHT)
+                self._bind(binding, {}, _Place(node), origin=origin)
+
     def add_dead_letters(self) -> None:
         """Add the binding that each `dead_letter: true` stands for, unless it is there."""
         for exchange, queue, node in self.host.dead_letter_pairs:
@@ -65,7 +76,8 @@ class HostBindings:
 
     def _add_line(self, line: BindingLine) -> None:
         node, text = line.node, line.text
-        source, kind, target = text.source, text.destination_type, text.destination
+        source, target = text.source, text.destination
+        kind = self._kind(target.text, text.destination_type)
         checked = self._check_source(source.text, _Place(node, source.offset))
         checked &= self._check_destination(target.text, kind, _Place(node, target.offset))
         for key, offset in text.keys:
@@ -76,7 +88,8 @@ class HostBindings:
 
     def _add_map(self, entry: BindingEntry) -> None:
         arguments = self._arguments(entry)
-        source, target, kind = entry.source, entry.destination, entry.destination_type
+        source, target = entry.source, entry.destination
+        kind = self._kind(target, entry.destination_type)
         checked = source is not None and self._check_source(source, _Place(entry.nodes["source"]))
         if target is not None and (kind is not None or "destination_type" not in entry.nodes):
             place = _Place(entry.nodes["destination"])
@@ -93,6 +106,10 @@ class HostBindings:
         if "routing_key" not in entry.nodes or entry.routing_key is not None:
             binding = Binding(source, target, entry.routing_key or "", kind or "queue", arguments)
             self._bind(binding, arguments, _Place(entry.node), _Place(_x_match(entry)), entry.lint)
+
+    def _kind(self, target: str | None, kind: DestinationType | None) -> DestinationType | None:
+        """Return what a destination is: a partitioned queue is reached through its exchange."""
+        return "exchange" if target in self.host.partitions else kind
 
     def _arguments(self, entry: BindingEntry) -> dict[str, FieldValue]:
         match: dict[str, FieldValue] = entry.match or {}

@@ -25,6 +25,8 @@ from leveret.config.key_help import key_help
 from leveret.config.limits import LIMIT_PATTERN
 from leveret.config.model import ALERT_METRICS, COMPATIBILITIES, VERSION
 from leveret.config.names import MAX_NAME_BYTES
+from leveret.config.partition_key import KEY_PATTERN
+from leveret.config.partitions import MAX_PARTITIONS
 from leveret.config.quantities import DURATION_UNITS_MS, SIZE_UNITS_BYTES
 from leveret.config.resolve import MAX_INTEGER, MIN_INTEGER
 from leveret.config.structure import canonical, keys_of
@@ -121,6 +123,9 @@ def _entry(cls: type[Entry], *, in_list: bool = False) -> _Schema:
     for key, argument in _ARGUMENTS.get(cls, {}).items():
         twice = {"properties": {"arguments": {"properties": {argument: False}}}}
         dependencies[key] = {**dependencies.get(key, {}), **twice}
+    if cls is entries.QueueEntry:
+        for key, other in (("partitions", "by"), ("by", "partitions")):
+            dependencies[key] = {"required": [other]}
     required = (*(("name",) if in_list else ()), *cls.REQUIRED)
     made: _Schema = {
         "type": "object" if required or cls is entries.TopologyEntry else ["object", "null"],
@@ -192,6 +197,8 @@ def _special(cls: type[Entry], key: str) -> _Schema | None:
             return {**_COUNT, "minimum": 1}
         case "concurrency":
             return {**_COUNT, "minimum": 1, "maximum": MAX_CONCURRENCY}
+        case "partitions":
+            return {**_COUNT, "minimum": 1, "maximum": MAX_PARTITIONS}
         case "factor":
             return {**_RATIO, "minimum": 1}
         case "jitter":
@@ -275,6 +282,7 @@ LEAF_SCHEMAS: dict[Any, _Schema] = {
     entries.Number: _NUMBER,
     entries.Flag: _FLAG,
     entries.Ratio: _RATIO,
+    entries.PartitionKey: {"type": "string", "pattern": _any_of(KEY_PATTERN, VARIABLE)},
     # Streams count whole seconds, and are told no bare number.
     entries.Age: {
         "type": "string",

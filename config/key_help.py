@@ -82,6 +82,10 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         "max_age": "how long a stream keeps messages, in whole seconds (`x-max-age`)",
         "max_segment_size": "how many bytes of a stream go at once when it is cut"
         " (`x-stream-max-segment-size-bytes`)",
+        "partitions": "in how many parts the queue is, each with a single active consumer,"
+        " so that order holds",
+        "by": "what decides the partition of a message: `routing_key`, `header NAME`,"
+        " or `property NAME`",
         "arguments": "any others, by their own names",
         "lint": "`ignore`: codes of warnings that are not given for it",
     },

@@ -35,6 +35,7 @@ class HostLint:
     with_notes: bool
     is_whole: bool
     found: list[Finding] = field(factory=list)  # in this virtual host: rules may look at it
+    _said_of_parts: set[tuple[str, Position | None]] = field(factory=set)  # (code, place)
 
     def wants(self, code: str) -> bool:
         """Say whether anybody would see a finding of this code: rules may skip the work."""
@@ -51,6 +52,10 @@ class HostLint:
         """Report a finding about an object, unless it is not wanted or silenced for the object."""
         if not self.wants(code) or code in getattr(subject, "ignored", ()):
             return
+        if getattr(subject, "origin", "").startswith("partitions"):
+            if (code, subject.position) in self._said_of_parts:
+                return  # the parts of a queue are alike
+            self._said_of_parts.add((code, subject.position))
         place = subject.position or Position(self.topology.file, 1, 1)
         source = self.topology.sources.get(place.file)
         if source is None or subject.position is None:

@@ -194,6 +194,17 @@ class VirtualHost:
     position: Position | None = field(default=None, eq=False)
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
 
+    @property
+    def partitions(self) -> dict[str, tuple[str, ...]]:
+        """Name of a partitioned queue -> its partitions, in order.
+
+        A partitioned queue is a consistent-hash exchange and queues named like it, with 1, 2 and
+        so on behind a dot, each bound to it and with a single active consumer.
+        """
+        from leveret.config.partitions import partitions_of
+
+        return partitions_of(self)
+
 
 @frozen
 class Permission:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from leveret.config.host import HostBuilder, ignored_codes
 from leveret.config.model import ALERT_METRICS, Alert, RetryPolicy, Subscription
 from leveret.config.quantities import format_duration
@@ -33,7 +35,7 @@ def add_subscriptions(builder: HostBuilder, parts: Iterable[HostEntry]) -> None:
 
 def _subscription(name: str, entry: SubscriptionEntry, builder: HostBuilder) -> Subscription:
     if entry.queue is not None:
-        builder.check_queue(entry.nodes["queue"], entry.queue)
+        builder.check_queue(entry.nodes["queue"], entry.queue, partitioned=True)
     if entry.dead_letter is not None:
         builder.check_queue(entry.nodes["dead_letter"], entry.dead_letter)
         if entry.dead_letter == entry.queue:
@@ -109,7 +111,20 @@ def add_alerts(builder: HostBuilder, parts: Iterable[HostEntry]) -> None:
             if builder.merger.is_new("alert", name, entry.node, entry):
                 alert = _alert(name, entry, builder)
                 if alert is not None:
-                    builder.host.alerts[name] = alert
+                    _add_alert(alert, entry, builder)
+
+
+def _add_alert(alert: Alert, entry: AlertEntry, builder: HostBuilder) -> None:
+    """Add an alert; of a partitioned queue, one for each part, numbered as they are."""
+    alerts = builder.host.alerts
+    parts = builder.partitions.get(alert.queue)
+    if parts is None:
+        alerts[alert.name] = alert
+        return
+    for number, queue in enumerate(parts, 1):
+        name = f"{alert.name}.{number}"
+        if builder.merger.is_new("alert", name, entry.node, entry):
+            alerts[name] = evolve(alert, name=name, queue=queue)
 
 
 def _alert(name: str, entry: AlertEntry, builder: HostBuilder) -> Alert | None:
@@ -125,7 +140,7 @@ def _alert(name: str, entry: AlertEntry, builder: HostBuilder) -> Alert | None:
     limit: Limit | None = getattr(entry, metric)
     if entry.queue is None or limit is None:
         return None
-    builder.check_queue(entry.nodes["queue"], entry.queue)
+    builder.check_queue(entry.nodes["queue"], entry.queue, partitioned=True)
     declared = builder.host.queues.get(entry.queue)
     if metric == "lag" and declared and declared.arguments.get("x-queue-type") != "stream":
         entry.nodes[metric].fault(

@@ -20,6 +20,7 @@ from leveret.config.entries import (
     Key,
     Name,
     Number,
+    PartitionKey,
     Ratio,
     Regex,
     Size,
@@ -30,6 +31,7 @@ from leveret.config.findings import RULES
 from leveret.config.limits import Limit, parse_limit
 from leveret.config.names import MAX_NAME_BYTES, nearest
 from leveret.config.nodes import MapNode, Node, ScalarNode
+from leveret.config.partition_key import HashedPart, parse_hashed_part
 from leveret.config.quantities import (
     QuantityError,
     format_age,
@@ -46,6 +48,7 @@ from leveret.config.resolve import (
     scalar_value,
 )
 from leveret.config.source import quoted
+from leveret.exchanges.consistent_hash import HASH_PROPERTIES
 
 __all__ = ["LEAVES", "MAX_PATTERN", "Hook", "Unfit", "check_name", "choice_hook", "read_name"]
 
@@ -218,6 +221,17 @@ def _read_age_limit(node: Node, _: object) -> Limit:
     return _limit(node, parse_duration, "> 10m")
 
 
+def _read_partition_key(node: Node, _: object) -> HashedPart:
+    part = parse_hashed_part(_text(node, "the part of a message that decides"))
+    if part is None:
+        properties = f"{', '.join(HASH_PROPERTIES[:-1])} or {HASH_PROPERTIES[-1]}"
+        raise Unfit(
+            f"wants the part of a message that decides, got {describe(node)}",
+            f"Write 'routing_key', 'header NAME' or 'property NAME', which is {properties}.",
+        )
+    return part
+
+
 def _read_regex(node: Node, _: object) -> str:
     pattern = _text(node, "a regular expression")
     if len(pattern) > MAX_PATTERN:
@@ -293,6 +307,7 @@ LEAVES: dict[Any, Hook] = {
     Number: _read_number,
     Ratio: _read_ratio,
     Age: _read_age,
+    PartitionKey: _read_partition_key,
     CountLimit: _read_count_limit,
     AgeLimit: _read_age_limit,
     Flag: _read_flag,

@@ -74,6 +74,12 @@ class HostView:
         }
 
     @cached_property
+    def partitioned_queue(self) -> dict[str, str]:
+        """Partition -> the queue that it is a part of."""
+        parts = self.host.partitions.items()
+        return {part: name for name, queues in parts for part in queues}
+
+    @cached_property
     def alternates(self) -> dict[str, str]:
         """Exchange -> its alternate exchange, by argument or policy (S37)."""
         found: dict[str, str] = {}

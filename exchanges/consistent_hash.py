@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
     from leveret.properties import FieldValue
 
-__all__ = ["MAX_WEIGHT", "ConsistentHashExchange"]
+__all__ = ["HASH_PROPERTIES", "MAX_WEIGHT", "ConsistentHashExchange"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_PROPERTIES = ("correlation_id", "message_id", "timestamp")
+#: The properties that can be hashed.
+HASH_PROPERTIES = ("correlation_id", "message_id", "timestamp")
 #: What a message without the header or property counts as: all such go to one destination.
 _ABSENT = "undefined"
 #: Weights are paid for in points on the ring, a hundred each: this one takes a second or two and
@@ -73,7 +74,7 @@ class ConsistentHashExchange(Exchange):
             return
         if self.hash_header is not None:
             raise PreconditionFailed("hash-header and hash-property are mutually exclusive")
-        if self.hash_property not in _PROPERTIES:
+        if self.hash_property not in HASH_PROPERTIES:
             raise PreconditionFailed(f"Unsupported property: {self.hash_property}")
 
     def validate_binding(self, binding: Binding, limits: BindingLimits) -> None:

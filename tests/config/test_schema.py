@@ -102,6 +102,10 @@ UNSEEN = {
     "E01 'max' is .*, less than 'first', .*": "JSON Schema compares no two values",
     "E01 visibility_timeout is 0: .*": "a schema multiplies no units",
     "E01 .* is (always|never) .*": "a schema does not tell what a limit means",
+    "E01 '(partitions|by)' is no default: .*": "an entry of a queue is the same in both places",
+    "E01 'partitions' makes .*": "what else is declared, or how long the names get",
+    "E01 each partition has a single active consumer, .*": "JSON Schema compares no two values",
+    "E01 queue .* is partitioned, .*": "the partitions stand with the queue",
     "E01 YAML reads .* as an alias, .*": "an editor's parser reports it",
     "E01 the YAML tag .*": "JSON has no tags",
 }
@@ -261,6 +265,7 @@ VALUES: dict[Any, list[Any]] = {
     entries.Size: ["1KiB", 10, "5 MB", "5XB", 1.5],
     entries.Count: [0, 5, 2**63, -1, "5"],
     entries.Number: [0, 1, -5, "x"],
+    entries.PartitionKey: ["routing_key", "header a b", "property message_id", "header", "user"],
     entries.Ratio: [0, 1.5, 2, -1, "2", 1e400],
     entries.Age: ["7d", "30 s", "1_000s", 30, "5", "500ms", "7D"],
     entries.CountLimit: ["> 1000", ">=5", " == 1_000", "1000", 5, ">", "> 5m", "> -1"],
