@@ -141,11 +141,12 @@ class _Whole:
     def _merge_defaults(self, scope: str, defaults: DefaultsEntry | None) -> None:
         if defaults is None:
             return
+        nodes = defaults.queue.nodes if defaults.queue is not None else {}
+        for key in [key for key in ("partitions", "by") if key in nodes][:1]:
+            nodes[key].fault(f"'{key}' is no default: it belongs to one queue", "Move it there.")
         for kind in ("exchange", "queue"):
             entry: Entry | None = getattr(defaults, kind)
             for key, node in entry.nodes.items() if entry is not None else ():
-                if key == "partitions" or (key == "by" and "partitions" not in entry.nodes):
-                    node.fault(f"'{key}' is no default: it belongs to one queue", "Move it there.")
                 value = getattr(entry, key)
                 self._merger.is_new(f"{scope}the default {kind}'s key", key, node, value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from leveret.config import (
 )
 from leveret.config.expand import expand_to_json
 from leveret.config.importing import import_definitions
+
+if TYPE_CHECKING:
+    from leveret.properties import FieldValue
 
 TEXT = """
 exchanges: {users: topic}
@@ -44,14 +48,13 @@ def test_two_words_make_an_exchange_and_queues_bound_to_it(topology: Topology) -
     assert host.exchanges["mails"] == ExchangeDeclaration(
         "mails", "x-consistent-hash", arguments={"hash-header": "user_id"}
     )
-    arguments = {
+    arguments: dict[str, FieldValue] = {
         "x-message-ttl": 3_600_000,
         "x-dead-letter-exchange": "mails.dlx",
         "x-single-active-consumer": True,
     }
     assert [host.queues[name] for name in PARTS] == [
-        QueueDeclaration(name, arguments=arguments)
-        for name in PARTS  # type: ignore[arg-type]
+        QueueDeclaration(name, arguments=arguments) for name in PARTS
     ]
     assert "mails" not in host.queues
     assert host.partitions == {"mails": PARTS}

@@ -22,6 +22,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "dead-letters.md",
     ROOT / "docs" / "exactly-once.md",
+    ROOT / "docs" / "order.md",
     *sorted(ROOT.glob("examples/**/README.md")),
 ]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
