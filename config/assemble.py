@@ -142,8 +142,10 @@ class _Whole:
         if defaults is None:
             return
         nodes = defaults.queue.nodes if defaults.queue is not None else {}
-        for key in [key for key in ("partitions", "by") if key in nodes][:1]:
-            nodes[key].fault(f"'{key}' is no default: it belongs to one queue", "Move it there.")
+        for misplaced in [key for key in ("partitions", "by") if key in nodes][:1]:
+            nodes[misplaced].fault(
+                f"'{misplaced}' is no default: it belongs to one queue", "Move it there."
+            )
         for kind in ("exchange", "queue"):
             entry: Entry | None = getattr(defaults, kind)
             for key, node in entry.nodes.items() if entry is not None else ():
