@@ -13,6 +13,7 @@ from leveret.deduplication import DEDUPLICATION_CHECKS
 from leveret.errors import PreconditionFailed
 from leveret.properties import FieldTable, FieldValue
 from leveret.queues.rules import QueueRules
+from leveret.queues.stream_arguments import max_age_error, offset_error, tracking_error
 from leveret.routing.erlang import erlang_term, erlang_type
 
 __all__ = [
@@ -119,11 +120,18 @@ def _queue_version(value: FieldValue, arguments: FieldTable) -> str | None:
 
 
 #: x-queue-type -> the name of RabbitMQ's module for it, which stands in error texts.
-QUEUE_TYPES = {"classic": "rabbit_classic_queue", "quorum": "rabbit_quorum_queue"}
+QUEUE_TYPES = {
+    "classic": "rabbit_classic_queue",
+    "quorum": "rabbit_quorum_queue",
+    "stream": "rabbit_stream_queue",
+}
 
 _QUEUE_TYPE = _one_of(*QUEUE_TYPES, error="\"unsupported queue type '{}'\"")
 
 _LOCATOR = _one_of("client-local", "balanced", error="invalid_queue_locator_arg")
+
+#: The largest segment that a stream may have (`rabbit_stream_queue`).
+MAX_SEGMENT_BYTES = 3_000_000_000
 
 #: Argument -> its check, in the order in which RabbitMQ runs them.
 _CHECKS: dict[str, Check] = {
@@ -146,6 +154,9 @@ _CHECKS: dict[str, Check] = {
     "x-queue-version": _queue_version,
     "x-single-active-consumer": _boolean,
     "x-queue-type": _QUEUE_TYPE,
+    "x-max-age": max_age_error,
+    "x-stream-max-segment-size-bytes": _non_negative,
+    "x-initial-cluster-size": _positive,
     "x-quorum-initial-group-size": _positive,
     "x-queue-leader-locator": _LOCATOR,
     "x-consumer-timeout": _non_negative,
@@ -191,21 +202,39 @@ _KNOWN: dict[str, tuple[str, ...]] = {
         "x-message-ttl",
         "x-queue-leader-locator",
     ),
+    "stream": (
+        "x-max-length-bytes",
+        "x-queue-type",
+        "x-max-age",
+        "x-stream-max-segment-size-bytes",
+        "x-initial-cluster-size",
+        "x-queue-leader-locator",
+    ),
 }
 
-#: Arguments of stream queues alone: RabbitMQ knows them, and refuses them on other types (S18).
-_STREAM_ONLY = ("x-max-age", "x-stream-max-segment-size-bytes", "x-initial-cluster-size")
+_KNOWN_TO_SOME = frozenset(DEDUPLICATION_CHECKS).union(*_KNOWN.values())
 
-_KNOWN_TO_SOME = frozenset(_STREAM_ONLY).union(DEDUPLICATION_CHECKS, *_KNOWN.values())
-
-_CONSUMER_CHECKS: dict[str, Check] = {"x-priority": _integer, "x-cancel-on-ha-failover": _boolean}
+_CONSUMER_CHECKS: dict[str, Check] = {
+    "x-priority": _integer,
+    "x-cancel-on-ha-failover": _boolean,
+    "x-stream-offset": offset_error,
+    # LavinMQ's, and leveret's own: see `stream_groups`.
+    "x-stream-automatic-offset-tracking": tracking_error,
+    "x-stream-group": _string,
+}
 
 _CONSUMER_KNOWN: dict[str, tuple[str, ...]] = {
     "classic": ("x-cancel-on-ha-failover", "x-priority", "x-credit"),
     "quorum": ("x-priority", "x-credit"),
+    "stream": (
+        "x-stream-offset",
+        "x-credit",
+        "x-stream-automatic-offset-tracking",
+        "x-stream-group",
+    ),
 }
 
-_CONSUMER_KNOWN_TO_SOME = frozenset(("x-stream-offset",)).union(*_CONSUMER_KNOWN.values())
+_CONSUMER_KNOWN_TO_SOME = frozenset[str]().union(*_CONSUMER_KNOWN.values())
 
 
 def queue_type(arguments: FieldTable) -> str:
@@ -231,6 +260,8 @@ def _refuse_foreign(
 
 def known_arguments(kind: str, rules: QueueRules) -> tuple[str, ...]:
     """Return the arguments that queues of type `kind` know, and a redeclaration must repeat."""
+    if kind == "stream":
+        return _KNOWN[kind]
     more = rules.more_classic_arguments if kind == "classic" else rules.more_quorum_arguments
     return (*_KNOWN[kind], *sorted(more), *DEDUPLICATION_CHECKS)
 
@@ -252,6 +283,9 @@ def check_arguments(arguments: FieldTable, resource: str, rules: QueueRules | No
     _run(((name, c) for name, c in _CHECKS.items() if name in known), arguments, resource)
     where = f"{resource} of queue type {QUEUE_TYPES[kind]}"
     _refuse_foreign(arguments, known, _KNOWN_TO_SOME, where)
+    segment = arguments.get("x-stream-max-segment-size-bytes", 0)
+    if isinstance(segment, int) and segment > MAX_SEGMENT_BYTES:
+        raise PreconditionFailed("Exceeded max value for x-stream-max-segment-size-bytes")
 
 
 def check_consumer_arguments(arguments: FieldTable, kind: str, resource: str) -> None:

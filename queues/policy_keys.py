@@ -12,6 +12,8 @@ from typing import TypeAlias
 from attrs import frozen
 
 from leveret.properties import FieldValue
+from leveret.queues.arguments import MAX_SEGMENT_BYTES
+from leveret.queues.stream_arguments import max_age_ms
 
 __all__ = [
     "IGNORED_POLICY_KEYS",
@@ -35,9 +37,11 @@ class PolicyKey:
     allowed: tuple[str, ...] = ()
 
 
-def _limit(called: str, least: int = 0) -> PolicyKey:
+def _limit(called: str, least: int = 0, most: int | None = None) -> PolicyKey:
     def accepts(value: FieldValue) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return value >= least and (most is None or value <= most)
 
     return PolicyKey(called, int, accepts)
 
@@ -71,11 +75,13 @@ POLICY_KEYS: dict[str, PolicyKey] = {
     "delayed-retry-type": _text("delayed retry type", "all", "returned", "failed", "disabled"),
     "delayed-retry-min": _limit("delayed retry minimum"),
     "delayed-retry-max": _limit("delayed retry maximum"),
+    "max-age": PolicyKey("max age", str, lambda value: max_age_ms(value) is not None),
+    "stream-max-segment-size-bytes": _limit("segment size", most=MAX_SEGMENT_BYTES),
 }
 
 #: Beginnings of keys that RabbitMQ or its plugins know and that mean nothing on one node.
 IGNORED_POLICY_KEYS = (
-    "ha-", "federation", "max-age", "stream-", "initial-cluster-size", "target-group-size"
+    "ha-", "federation", "stream-filter-", "initial-cluster-size", "target-group-size"
 )  # fmt: skip
 
 #: Where a policy and an operator policy both set one of these, the smaller holds.

@@ -37,6 +37,10 @@ class QueueHost(Protocol):
         """Return the present in milliseconds."""
         ...
 
+    def describe(self, kind: str, name: str) -> str:
+        """Name a resource as RabbitMQ's texts do: `queue 'q' in vhost '/'`."""
+        ...
+
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> object:
         """Call back when the clock reaches `deadline_ms`."""
         ...

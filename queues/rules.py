@@ -22,6 +22,8 @@ class QueueRules:
     quorum_get_shows_zero: bool = False
     #: basic.nack with requeue counts towards a quorum queue's delivery limit (S87).
     nack_counts_delivery: bool = True
+    #: Streams refuse basic.nack and basic.reject, which later versions take as acknowledgements.
+    streams_refuse_rejects: bool = False
     #: Arguments that the types know beside those of 3.10, and that only this version knows.
     more_classic_arguments: frozenset[str] = frozenset()
     more_quorum_arguments: frozenset[str] = frozenset()
@@ -39,8 +41,9 @@ RULES: dict[str, QueueRules] = {
         delivery_limit=None,
         quorum_requeues_to_back=True,
         quorum_get_shows_zero=True,
+        streams_refuse_rejects=True,
     ),
-    "3.13": evolve(_V42, runs_on_cancel=False, delivery_limit=None),
+    "3.13": evolve(_V42, runs_on_cancel=False, delivery_limit=None, streams_refuse_rejects=True),
     "4.2": _V42,
     "4.3": evolve(
         _V42,

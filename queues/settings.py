@@ -8,6 +8,7 @@ from attrs import frozen
 
 from leveret.queues.arguments import known_arguments, queue_type
 from leveret.queues.rules import QueueRules
+from leveret.queues.stream_arguments import max_age_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,9 @@ class QueueSettings:
     delayed_retry_type: str = "disabled"
     delayed_retry_min_ms: int = 0
     delayed_retry_max_ms: int | None = None
+    #: A stream's: how old a segment's last message may get, and how large a segment is.
+    max_age_ms: int | None = None
+    segment_bytes: int | None = None
 
     def retry_delay_ms(self, *, failed: bool, delivery_count: int) -> int:
         """Return how long a returned message waits: longer each time, up to the maximum."""
@@ -78,6 +82,21 @@ def _delivery_limit(
     return None if limit < 0 else limit
 
 
+def _stream_settings(arguments: FieldTable, policy: Mapping[str, FieldValue]) -> QueueSettings:
+    """Merge what a stream knows of; its policy goes before its arguments."""
+
+    def merged(key: str) -> FieldValue:
+        return policy.get(key, arguments.get(f"x-{key}"))
+
+    return QueueSettings(
+        type="stream",
+        max_length_bytes=_number(merged("max-length-bytes"), None),
+        max_age_ms=max_age_ms(merged("max-age")),
+        segment_bytes=_number(merged("stream-max-segment-size-bytes"), None),
+        consumer_timeout_ms=_number(policy.get("consumer-timeout"), None),
+    )
+
+
 def effective_settings(
     arguments: FieldTable,
     policy: Mapping[str, FieldValue] | None = None,
@@ -100,6 +119,8 @@ def effective_settings(
         return _text(policy.get(key), arguments.get(f"x-{key}"))
 
     kind = queue_type(arguments)
+    if kind == "stream":
+        return _stream_settings(arguments, policy)
     known = known_arguments(kind, rules or QueueRules())
     max_priority = arguments.get("x-max-priority") if "x-max-priority" in known else None
     overflow = text("overflow") or "drop-head"

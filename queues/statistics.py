@@ -6,9 +6,20 @@ the broker take to publish their first message.
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import TYPE_CHECKING
 
-__all__ = ["ConsumerStatistics", "QueueStatistics"]
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from leveret.queues.stream import StreamQueue
+
+__all__ = [
+    "ConsumerStatistics",
+    "QueueStatistics",
+    "StreamGroupStatistics",
+    "StreamStatistics",
+    "stream_statistics",
+]
 
 
 @frozen
@@ -24,6 +35,32 @@ class ConsumerStatistics:
     unacked: int
     delivered: int
     active: bool
+
+
+@frozen
+class StreamGroupStatistics:
+    """A consumer group's figures.
+
+    `offset` is the stored one, that of the last message handled with all before it (-1 for none);
+    `lag` is how many messages lie behind it.
+    """
+
+    name: str
+    offset: int
+    lag: int
+    consumers: int
+
+
+@frozen
+class StreamStatistics:
+    """What a stream's log holds: messages from `first_offset` to the one before `next_offset`."""
+
+    first_offset: int
+    next_offset: int
+    segments: int
+    #: How many of the messages are in memory.
+    in_memory: int
+    groups: tuple[StreamGroupStatistics, ...]
 
 
 @frozen
@@ -48,3 +85,22 @@ class QueueStatistics:
     consumers: tuple[ConsumerStatistics, ...]
     #: Messages that were not taken, since they came before (`x-message-deduplication`).
     duplicates: int = 0
+    #: None for what is no stream.
+    stream: StreamStatistics | None = None
+
+
+def stream_statistics(figures: QueueStatistics, queue: StreamQueue) -> QueueStatistics:
+    """Return a queue's figures with those that only a stream has."""
+    log = queue.log
+    first = log.first_offset
+    groups = tuple(
+        StreamGroupStatistics(
+            name=group.name,
+            offset=group.offset,
+            lag=max(log.next_offset - max(group.offset + 1, first), 0),
+            consumers=len(group.members),
+        )
+        for group in queue.groups
+    )
+    stream = StreamStatistics(first, log.next_offset, len(log.segments), log.held_count, groups)
+    return evolve(figures, published=log.next_offset, stream=stream)

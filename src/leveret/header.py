@@ -38,6 +38,7 @@ __all__ = [
     "plain_expiration",
     "property_mask",
     "with_headers",
+    "with_long",
 ]
 
 #: class id, weight, body size, flags (AMQP 0-9-1 section 4.2.6.1)
@@ -47,6 +48,7 @@ HEADER = Struct(">HHQH")
 HEADER_BYTES = 12
 
 _U64 = Struct(">Q")
+_I64 = Struct(">q")
 
 #: The properties in the order of their flags, highest bit first: name and type.
 _PROPERTIES = (
@@ -214,6 +216,28 @@ def with_headers(header: bytes, table: bytes) -> bytes:
     parts.append(header[start:])
     flags = (flags | FLAG_HEADERS) & ~_FLAGS["expiration"]
     return header[:12] + flags.to_bytes(2, "big") + b"".join(parts)
+
+
+def with_long(header: bytes, name: bytes, value: int) -> bytes | None:
+    """Return a content header's payload with one more field among its headers, of 64 bits.
+
+    `name` is a short string's encoding. None where the name stands in there already.
+    """
+    if name in header:
+        return None
+    flags = int.from_bytes(header[12:14], "big")
+    at = HEADER.size
+    for flag in (_FLAGS["content_type"], _FLAGS["content_encoding"]):
+        if flags & flag:
+            at += 1 + header[at]
+    entry = name + b"l" + _I64.pack(value)
+    if flags & FLAG_HEADERS:
+        size = int.from_bytes(header[at : at + 4], "big")
+        behind = at + 4 + size
+        table = (size + len(entry)).to_bytes(4, "big") + header[at + 4 : behind]
+        return header[:at] + table + entry + header[behind:]
+    start = header[:12] + (flags | FLAG_HEADERS).to_bytes(2, "big") + header[14:at]
+    return start + len(entry).to_bytes(4, "big") + entry + header[at:]
 
 
 def _learn_rooms(flags: bytes) -> tuple[int, ...]:

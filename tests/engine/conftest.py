@@ -167,6 +167,16 @@ class Rig(Broker):
         channel.basic_consume(queue, inbox, consumer_tag=tag, **options)
         return inbox
 
+    def stream(self, count: int = 0, **arguments: Any) -> None:
+        """Declare the stream `s`, and publish `count` messages to it: m0, m1 and so on."""
+        more = {f"x-{name.replace('_', '-')}": value for name, value in arguments.items()}
+        self.queue_declare("s", durable=True, arguments={"x-queue-type": "stream"} | more)
+        self.put("s", *(f"m{n}" for n in range(count)))
+
+    def put_long(self, first: int, count: int) -> None:
+        """Publish numbers to the stream `s`, each of which counts 100 bytes in a segment."""
+        self.put("s", *(f"{n:<36}" for n in range(first, first + count)))
+
     def returns(self, channel: Channel) -> list[tuple[int, str, str, str, str]]:
         """Return the list that a channel's basic.return will be noted in."""
         noted: list[tuple[int, str, str, str, str]] = []

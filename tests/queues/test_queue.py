@@ -30,6 +30,9 @@ class Host:
     def now_ms(self) -> int:
         return self.time_ms
 
+    def describe(self, kind: str, name: str) -> str:
+        return f"{kind} '{name}'"
+
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
         self.calls.append((deadline_ms, call))
         self.calls.sort(key=lambda due: due[0])

@@ -54,6 +54,9 @@ class Nowhere:
     def now_ms(self) -> int:
         return 1_000_000
 
+    def describe(self, kind: str, name: str) -> str:
+        return f"{kind} '{name}'"
+
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
         return
 

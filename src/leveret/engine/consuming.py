@@ -186,7 +186,9 @@ class ConsumeMethods(TimeoutMethods):
         queue = self.find_queue(name)
         resource = self._host.describe("queue", name)
         check_consumer_arguments(arguments, queue.settings.type, resource)
-        if queue.settings.type == "quorum" and self._global_prefetch:
+        if queue.settings.type == "stream":
+            self._check_stream_consumer(queue, resource, auto_ack)
+        if queue.settings.type != "classic" and self._global_prefetch:
             raise NotImplementedByBroker(f"{resource} does not support global qos")
         if not queue.accepts(exclusive=exclusive):
             raise AccessRefused(f"{resource} in exclusive use")
@@ -206,6 +208,16 @@ class ConsumeMethods(TimeoutMethods):
         self.listener.subscribed(tag)
         self._host.emit("consumer.created", queue=name, consumer_tag=tag)
         queue.start()
+
+    def _check_stream_consumer(self, queue: Queue, resource: str, auto_ack: bool) -> None:
+        """Refuse a consumer of a stream that has no prefetch limit or does not acknowledge."""
+        before_4 = queue.rules.streams_refuse_rejects
+        if not self._prefetch:
+            what = f"'{resource}'" if before_4 else f"stream {resource}"
+            raise PreconditionFailed(f"consumer prefetch count is not set for {what}")
+        if auto_ack:
+            what = f"stream queues {resource}" if before_4 else f"stream {resource}"
+            raise NotImplementedByBroker(f"automatic acknowledgement not supported by {what}")
 
     @amqp_method(methods.BASIC_CANCEL)
     def basic_cancel(self, consumer_tag: str) -> None:

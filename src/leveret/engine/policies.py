@@ -78,9 +78,10 @@ class Policy:
             ) from None
 
     def matches(self, kind: str, name: str) -> bool:
-        """Say whether it applies to `name`; `kind` is `exchange`, `classic` or `quorum`."""
+        """Say whether it applies to `name`; `kind` is `exchange` or a queue type."""
         whole = "exchanges" if kind == "exchange" else "queues"
-        if self.apply_to not in ("all", whole, f"{kind}_queues"):
+        own = "streams" if kind == "stream" else f"{kind}_queues"
+        if self.apply_to not in ("all", whole, own):
             return False
         return self._compiled.search(name) is not None
 
@@ -101,7 +102,7 @@ class Policies:
     def definition(self, kind: str, name: str) -> dict[str, FieldValue]:
         """Return the merged definition in force for a resource.
 
-        `kind` is `exchange`, or the queue type `classic` or `quorum`.
+        `kind` is `exchange`, or the queue type `classic`, `quorum` or `stream`.
         """
         policy = _best(self.policies, kind, name)
         operator = _best(self.operator_policies, kind, name)
