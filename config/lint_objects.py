@@ -56,14 +56,22 @@ def _unlimited(lint: HostLint) -> None:
     said = {one.position for one in lint.found if one.code == "L06"}
     for name, queue in lint.view.host.queues.items():
         settings = lint.view.settings[name]
-        limits = settings.max_length, settings.max_length_bytes, settings.message_ttl_ms
+        limits = (
+            settings.max_length,
+            settings.max_length_bytes,
+            settings.message_ttl_ms,
+            settings.max_age_ms,
+        )
         if queue.exclusive or queue.position in said or any(limit is not None for limit in limits):
             continue
+        what, how = "it grows while nobody consumes", "'max_length', 'max_bytes' or 'ttl'"
+        if settings.type == "stream":
+            what, how = "a stream keeps every message", "'max_age' or 'max_bytes'"
         lint.report(
             "L10",
             queue,
-            f"nothing limits queue {quoted(name)}: it grows while nobody consumes",
-            "Limit it by a policy, or with a 'max_length', 'max_bytes' or 'ttl'.",
+            f"nothing limits queue {quoted(name)}: {what}",
+            f"Limit it by a policy, or with a {how}.",
         )
 
 
@@ -107,7 +115,7 @@ def _names_for(lint: HostLint, policy: Policy) -> Iterator[str]:
         yield from host.exchanges
         yield from filter(None, PREDECLARED_EXCHANGES)
     if apply_to != "exchanges":
-        kind = apply_to.removesuffix("_queues")
+        kind = "stream" if apply_to == "streams" else apply_to.removesuffix("_queues")
         for name, queue in host.queues.items():
             if apply_to in ("all", "queues") or queue_type(queue.arguments) == kind:
                 yield name

@@ -81,14 +81,11 @@ def reworded(error: PreconditionFailed, what: str) -> Refusal:
 
 def queue_refusal(queue: QueueDeclaration, host: str, compatibility: str) -> Refusal | None:
     """Return why RabbitMQ would refuse a queue (S13–S20), or None."""
-    if queue.arguments.get("x-queue-type") == "stream":
-        message = "leveret has no streams"
-        return Refusal("x-queue-type", message, "Make it a classic or a quorum queue.")
     resource = f"queue '{queue.name}' in vhost '{host}'"
     try:
         check_arguments(queue.arguments, resource, RULES.get(compatibility))
-        if queue_type(queue.arguments) == "quorum":
-            _check_quorum(queue, resource)
+        if queue_type(queue.arguments) != "classic":
+            _check_replicated(queue, resource)
     except PreconditionFailed as error:
         return reworded(error, "queue")
     if compatibility == "4.3" and not queue.durable and not queue.exclusive:
@@ -112,8 +109,8 @@ def policy_refusal(policy: Policy, compatibility: str) -> Refusal | None:
     )
 
 
-def _check_quorum(queue: QueueDeclaration, resource: str) -> None:
-    """Refuse the properties that a quorum queue cannot have (S19)."""
+def _check_replicated(queue: QueueDeclaration, resource: str) -> None:
+    """Refuse the properties that a quorum queue or a stream cannot have (S19, S126)."""
     refused = (
         ("non-durable", not queue.durable),
         ("exclusive-owner", queue.exclusive),

@@ -11,7 +11,7 @@ from leveret.config.model import ExchangeDeclaration
 from leveret.config.name_patterns import NamePatterns
 from leveret.config.names import PREDECLARED_EXCHANGES
 from leveret.config.routes import Routes
-from leveret.queues.arguments import queue_type
+from leveret.queues.arguments import QUEUE_TYPES, queue_type
 from leveret.queues.policy_keys import merge_definitions
 from leveret.queues.rules import RULES
 from leveret.queues.settings import QueueSettings, effective_settings
@@ -138,7 +138,7 @@ class HostView:
     def policies_for(self, kind: str, name: str) -> tuple[Policy | None, Policy | None]:
         """Return the policy and the operator policy that apply to an object, by its name.
 
-        `kind` is "exchange", "classic" or "quorum".
+        `kind` is "exchange", or a queue type.
         """
         policy = self._best(self._policies[kind], name)
         return policy, self._best(self._operator_policies[kind], name)
@@ -152,7 +152,7 @@ class HostView:
     def policies_of(self, kind: str, name: str) -> list[Policy]:
         """Return the policy and the operator policy that apply to an object, if there are any.
 
-        `kind` is "exchange", "classic" or "quorum".
+        `kind` is "exchange", or a queue type.
         """
         both = (self._policies[kind], self._operator_policies[kind])
         return [found for each in both if (found := self._best(each, name)) is not None]
@@ -176,18 +176,20 @@ class HostView:
 
 
 def _by_kind(policies: Iterable[Policy]) -> dict[str, list[Policy]]:
-    """Return the policies for exchanges, classic and quorum queues, the highest priority first."""
+    """Return the policies for exchanges and each type of queue, the highest priority first."""
     ordered = sorted(policies, key=lambda policy: -policy.priority)
     found: dict[str, list[Policy]] = {}
-    for kind in ("exchange", "classic", "quorum"):
+    for kind in ("exchange", *QUEUE_TYPES):
         whole = "exchanges" if kind == "exchange" else "queues"
-        wanted = ("all", whole, f"{kind}_queues")
+        wanted = ("all", whole, "streams" if kind == "stream" else f"{kind}_queues")
         found[kind] = [policy for policy in ordered if policy.apply_to in wanted]
     return found
 
 
 def dies_by_itself(settings: QueueSettings) -> str:
     """Say what makes messages die in a queue though nobody rejects them; "" if nothing does."""
+    if settings.type == "stream":  # retention lets go of messages, and they do not die
+        return ""
     if settings.message_ttl_ms is not None:
         return "expires"
     limited = settings.max_length is not None or settings.max_length_bytes is not None

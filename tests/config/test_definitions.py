@@ -95,7 +95,7 @@ OLD: dict[str, Any] = {
             },
         },
         QUEUE | {"name": "billing.dlq"},
-        QUEUE | {"name": "events", "arguments": {"x-queue-type": "stream"}},
+        QUEUE | {"name": "events", "arguments": {"x-queue-type": "delayed"}},
         QUEUE | {"name": "text", "arguments": {"x-message-ttl": "60000"}},
         QUEUE
         | {
@@ -311,9 +311,10 @@ def test_what_could_not_be_said_is_noted_and_stands_in_a_comment() -> None:
     assert "queue 'dangling': its dead letters would go to 'nowhere', which does not exist" in (
         result.notes
     )
-    assert "kept: queue 'events': leveret has no streams" in result.notes
+    reason = "x-message-ttl wants an integer, got the text '60000'"
+    assert f"kept: queue 'text': {reason}" in result.notes
     assert "kept: policy 'strange': a policy cannot set 'of-a-plugin'" in result.notes
-    assert "      # leveret has no streams\n" in result.text
+    assert f"      # {reason}\n" in result.text
     assert "    # Settings of the whole cluster.\n" in result.text
 
 

@@ -23,6 +23,7 @@ PAGES = [
     ROOT / "docs" / "dead-letters.md",
     ROOT / "docs" / "exactly-once.md",
     ROOT / "docs" / "order.md",
+    ROOT / "docs" / "streams.md",
     *sorted(ROOT.glob("examples/**/README.md")),
 ]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -1,6 +1,6 @@
 """Streams as RabbitMQ has them over AMQP 0-9-1.
 
-Statements: S13 S18 S130 S131 S132 S133 S134 S135 S136 S137.
+Statements: S13 S18 S126 S127 S128 S129 S130 S131 S132 S133.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def start(broker: Rig, channel: Channel, arguments: dict[str, Any], tag: str = "
         ({"durable": True, "auto_delete": True}, f"invalid property 'auto-delete' for {RESOURCE}"),
     ],
 )
-def test_s130_a_stream_is_durable_and_stays(
+def test_s126_a_stream_is_durable_and_stays(
     broker: Rig, channel: Channel, properties: dict[str, bool], text: str
 ) -> None:
     with broker.refusing(channel, 406, text, "queue.declare"):
@@ -125,7 +125,7 @@ def test_s18_other_types_refuse_what_is_a_streams(
 
 
 @pytest.mark.parametrize("what", ["basic.get", "queue.purge"])
-def test_s131_a_stream_is_not_got_from_and_not_purged(
+def test_s127_a_stream_is_not_got_from_and_not_purged(
     broker: Rig, channel: Channel, what: str
 ) -> None:
     broker.stream(1)
@@ -142,7 +142,7 @@ def test_s131_a_stream_is_not_got_from_and_not_purged(
         ("4.2", f"stream {RESOURCE}", f"stream {RESOURCE}"),
     ],
 )
-def test_s132_consumers_have_a_prefetch_limit_and_acknowledge(
+def test_s128_consumers_have_a_prefetch_limit_and_acknowledge(
     make: Make, profile: str, prefetch: str, automatic: str
 ) -> None:
     broker = make(profile)
@@ -163,7 +163,7 @@ def test_s132_consumers_have_a_prefetch_limit_and_acknowledge(
         channel.basic_consume("s")
 
 
-def test_s132_a_stream_knows_no_consumer_priority(broker: Rig, channel: Channel) -> None:
+def test_s128_a_stream_knows_no_consumer_priority(broker: Rig, channel: Channel) -> None:
     broker.stream()
     channel.basic_qos(prefetch_count=1)
     with broker.refusing(channel, 406, f"invalid arg 'x-priority' for {FOREIGN}", "basic.consume"):
@@ -174,7 +174,7 @@ def test_s132_a_stream_knows_no_consumer_priority(broker: Rig, channel: Channel)
     ("offset", "count"),
     [("first", 10), ("last", 1), ("next", 0), (0, 10), (3, 7), (9, 1), (10, 0), (20, 0), (-1, 10)],
 )
-def test_s133_consumers_begin_where_they_ask(broker: Rig, offset: Any, count: int) -> None:
+def test_s129_consumers_begin_where_they_ask(broker: Rig, offset: Any, count: int) -> None:
     broker.stream(10)
     assert read(broker, offset) == [f"m{n}" for n in range(10)][10 - count :]
 
@@ -188,7 +188,7 @@ def test_s133_consumers_begin_where_they_ask(broker: Rig, offset: Any, count: in
         (1.5, "{double,1.5}"),
     ],
 )
-def test_s133_an_offset_that_says_nothing_is_refused(
+def test_s129_an_offset_that_says_nothing_is_refused(
     broker: Rig, channel: Channel, value: Any, printed: str
 ) -> None:
     broker.stream(1)
@@ -199,7 +199,7 @@ def test_s133_an_offset_that_says_nothing_is_refused(
         channel.basic_consume("s", arguments={"x-stream-offset": value})
 
 
-def test_s133_a_consumer_without_an_offset_gets_what_comes_next(
+def test_s129_a_consumer_without_an_offset_gets_what_comes_next(
     broker: Rig, channel: Channel
 ) -> None:
     broker.stream(3)
@@ -209,7 +209,7 @@ def test_s133_a_consumer_without_an_offset_gets_what_comes_next(
     assert inbox.take() == ["c:new"]
 
 
-def test_s133_a_consumer_waits_for_an_offset_that_is_not_there_yet(
+def test_s129_a_consumer_waits_for_an_offset_that_is_not_there_yet(
     broker: Rig, channel: Channel
 ) -> None:
     broker.stream(3)
@@ -219,7 +219,7 @@ def test_s133_a_consumer_waits_for_an_offset_that_is_not_there_yet(
     assert inbox.take() == ["c:m5", "c:m6"]
 
 
-def test_s133_a_time_or_an_age_is_a_place(broker: Rig) -> None:
+def test_s129_a_time_or_an_age_is_a_place(broker: Rig) -> None:
     broker.stream()
     began_ms = broker.clock.now_ms()
     for n in range(5):
@@ -234,7 +234,7 @@ def test_s133_a_time_or_an_age_is_a_place(broker: Rig) -> None:
     assert read(broker, "1h") == [f"m{n}" for n in range(5)]
 
 
-def test_s134_acknowledgements_give_credit(broker: Rig, channel: Channel) -> None:
+def test_s130_acknowledgements_give_credit(broker: Rig, channel: Channel) -> None:
     broker.stream(6)
     channel.basic_qos(prefetch_count=2)
     inbox = start(broker, channel, {"x-stream-offset": "first"})
@@ -247,7 +247,7 @@ def test_s134_acknowledgements_give_credit(broker: Rig, channel: Channel) -> Non
 
 
 @pytest.mark.parametrize("how", ["nack", "reject", "drop"])
-def test_s134_from_4_0_on_all_ways_to_settle_give_credit(make: Make, how: str) -> None:
+def test_s130_from_4_0_on_all_ways_to_settle_give_credit(make: Make, how: str) -> None:
     broker = make("4.2")
     broker.stream(3)
     channel = broker.channel()
@@ -262,7 +262,7 @@ def test_s134_from_4_0_on_all_ways_to_settle_give_credit(make: Make, how: str) -
 
 @pytest.mark.parametrize("profile", ["3.10", "3.13"])
 @pytest.mark.parametrize("requeue", [True, False])
-def test_s134_before_4_0_a_stream_refuses_nack_and_reject(
+def test_s130_before_4_0_a_stream_refuses_nack_and_reject(
     make: Make, profile: str, requeue: bool
 ) -> None:
     broker = make(profile)
@@ -275,7 +275,7 @@ def test_s134_before_4_0_a_stream_refuses_nack_and_reject(
         channel.basic_nack(1, requeue=requeue)
 
 
-def test_s134_each_consumer_has_a_place_of_its_own(broker: Rig, channel: Channel) -> None:
+def test_s130_each_consumer_has_a_place_of_its_own(broker: Rig, channel: Channel) -> None:
     broker.stream(4)
     channel.basic_qos(prefetch_count=2)
     slow = start(broker, channel, {"x-stream-offset": "first"}, "slow")
@@ -289,7 +289,7 @@ def test_s134_each_consumer_has_a_place_of_its_own(broker: Rig, channel: Channel
     assert slow.take() == ["slow:m2"]
 
 
-def test_s134_a_lost_channel_gives_nothing_back(broker: Rig, channel: Channel) -> None:
+def test_s130_a_lost_channel_gives_nothing_back(broker: Rig, channel: Channel) -> None:
     broker.stream(2)
     channel.basic_qos(prefetch_count=2)
     start(broker, channel, {"x-stream-offset": "first"})
@@ -306,7 +306,7 @@ def offsets(broker: Rig) -> list[int]:
     return [int(body) for body in read(broker, prefetch=1000)]
 
 
-def test_s135_whole_segments_go_by_size_when_one_is_begun(broker: Rig) -> None:
+def test_s131_whole_segments_go_by_size_when_one_is_begun(broker: Rig) -> None:
     broker.stream(**SMALL, max_length_bytes=2000)
     broker.put_long(0, 30)
     assert offsets(broker) == list(range(30))
@@ -314,7 +314,7 @@ def test_s135_whole_segments_go_by_size_when_one_is_begun(broker: Rig) -> None:
     assert offsets(broker) == list(range(10, 31))
 
 
-def test_s135_whole_segments_go_by_age_when_one_is_begun(broker: Rig) -> None:
+def test_s131_whole_segments_go_by_age_when_one_is_begun(broker: Rig) -> None:
     broker.stream(**SMALL, max_age="1h")
     broker.put_long(0, 5)
     broker.advance(1800)
@@ -328,7 +328,7 @@ def test_s135_whole_segments_go_by_age_when_one_is_begun(broker: Rig) -> None:
     assert offsets(broker)[0] == 10
 
 
-def test_s135_the_segment_that_is_written_to_never_goes(broker: Rig) -> None:
+def test_s131_the_segment_that_is_written_to_never_goes(broker: Rig) -> None:
     broker.stream(max_length_bytes=10, max_age="1s")
     broker.put_long(0, 30)
     broker.advance(3600)
@@ -336,7 +336,7 @@ def test_s135_the_segment_that_is_written_to_never_goes(broker: Rig) -> None:
     assert len(offsets(broker)) == 31
 
 
-def test_s135_a_consumer_behind_retention_goes_on_at_the_first_message(
+def test_s131_a_consumer_behind_retention_goes_on_at_the_first_message(
     broker: Rig, channel: Channel
 ) -> None:
     broker.stream(**SMALL, max_length_bytes=1500)
@@ -350,7 +350,7 @@ def test_s135_a_consumer_behind_retention_goes_on_at_the_first_message(
 
 
 @pytest.mark.parametrize("apply_to", ["all", "queues", "streams"])
-def test_s135_a_policy_goes_before_the_arguments_and_acts_at_once(
+def test_s131_a_policy_goes_before_the_arguments_and_acts_at_once(
     broker: Rig, apply_to: Any
 ) -> None:
     broker.stream(**SMALL, max_length_bytes=1_000_000, max_age="1D")
@@ -362,7 +362,7 @@ def test_s135_a_policy_goes_before_the_arguments_and_acts_at_once(
     assert broker.depth("s") == 11
 
 
-def test_s135_a_policy_may_set_age_and_segments(broker: Rig) -> None:
+def test_s131_a_policy_may_set_age_and_segments(broker: Rig) -> None:
     broker.stream()
     definition: dict[str, Any] = {"max-age": "1m", "stream-max-segment-size-bytes": 1000}
     broker.virtual_hosts["/"].set_policy(Policy("p", "^s$", definition))
@@ -379,12 +379,12 @@ def test_s135_a_policy_may_set_age_and_segments(broker: Rig) -> None:
         ("stream-max-segment-size-bytes", 3_000_000_001, "3000000001 is not a valid segment size"),
     ],
 )
-def test_s135_a_policy_that_says_nothing_is_refused(key: str, value: Any, text: str) -> None:
+def test_s131_a_policy_that_says_nothing_is_refused(key: str, value: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         Policy("p", "", {key: value})
 
 
-def test_s136_deliveries_carry_their_offset(broker: Rig, channel: Channel) -> None:
+def test_s132_deliveries_carry_their_offset(broker: Rig, channel: Channel) -> None:
     broker.stream()
     broker.put("s", "a")
     broker.put("s", "b", headers={"k": 1}, content_type="text/plain", expiration="1", priority=9)
@@ -405,7 +405,7 @@ def test_s136_deliveries_carry_their_offset(broker: Rig, channel: Channel) -> No
 
 
 @pytest.mark.parametrize("flag", ["if_unused", "if_empty"])
-def test_s137_flags_do_not_keep_a_stream_from_being_deleted(
+def test_s133_flags_do_not_keep_a_stream_from_being_deleted(
     broker: Rig, channel: Channel, flag: str
 ) -> None:
     broker.stream(3)
