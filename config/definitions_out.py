@@ -74,6 +74,10 @@ def unsaid_in_definitions(topology: Topology) -> list[str]:
             unsaid.append(
                 f"exclusive queues{where}, which end with their connection: {', '.join(exclusive)}"
             )
+        watched = [one.name for one in host.exchanges.values() if one.schemas is not None]
+        watched += [one.name for one in host.queues.values() if one.schemas is not None]
+        if watched:
+            unsaid.append(f"schemas{where}: {', '.join(watched)}")
         for section in ("requests", "subscriptions", "alerts"):
             if names := getattr(host, section):
                 unsaid.append(f"{section}{where}: {', '.join(names)}")

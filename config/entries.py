@@ -50,6 +50,8 @@ __all__ = [
     "Regex",
     "RequestEntry",
     "RetryEntry",
+    "Schema",
+    "SchemaEntry",
     "Size",
     "SubscriptionEntry",
     "Table",
@@ -74,11 +76,13 @@ CountLimit = NewType("CountLimit", Limit)  # of a count: > 1000
 PartitionKey = NewType("PartitionKey", HashedPart)  # header user_id
 AgeLimit = NewType("AgeLimit", Limit)  # of a duration in milliseconds: > 10m
 Flag = NewType("Flag", bool)
+Schema = NewType("Schema", object)  # the path of a JSON Schema's file, or the schema itself
 Table = NewType("Table", dict[str, FieldValue])
 Code = NewType("Code", str)  # of a warning or note, such as L07
 
 Overflow = Literal["drop-head", "reject-publish", "reject-publish-dlx"]
 QueueType = Literal["classic", "quorum", "stream"]
+UnknownSchema = Literal["accept", "count", "refuse"]
 Strategy = Literal["at-most-once", "at-least-once"]
 ApplyTo = Literal["queues", "exchanges", "all", "classic_queues", "quorum_queues", "streams"]
 
@@ -108,6 +112,19 @@ class LintEntry(Entry):
 
 
 @frozen(kw_only=True)
+class SchemaEntry(Entry):
+    """`schemas`: a JSON Schema, and the messages that it is for."""
+
+    CALLED = "a schema"
+    REQUIRED = ("schema",)
+
+    schema: Schema | None = None
+    content_type: Text | None = None
+    version: Text | None = None
+    enforce: Flag | None = None
+
+
+@frozen(kw_only=True)
 class ExchangeDefaults(Entry):
     """`defaults: {exchange: …}`."""
 
@@ -119,6 +136,9 @@ class ExchangeDefaults(Entry):
     internal: Flag | None = None
     alternate: ExchangeName | None = None
     delayed_type: Text | None = None
+    schemas: list[SchemaEntry] | None = None
+    schema_header: Name | None = None
+    unknown_schema: UnknownSchema | None = None
     arguments: Table | None = None
     lint: LintEntry | None = None
 
@@ -167,6 +187,9 @@ class QueueEntry(Entry):
     max_segment_size: Size | None = None
     partitions: Count | None = None
     by: PartitionKey | None = None
+    schemas: list[SchemaEntry] | None = None
+    schema_header: Name | None = None
+    unknown_schema: UnknownSchema | None = None
     arguments: Table | None = None
     lint: LintEntry | None = None
 

@@ -7,6 +7,7 @@ virtual hosts by name, defaults where nothing was given.
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         BindingDeclaration,
         ExchangeDeclaration,
         Expectation,
+        MessageSchemas,
         Policy,
         QueueDeclaration,
         Subscription,
@@ -108,8 +110,8 @@ def expand_to_json(topology: Topology) -> str:
 def _host(host: VirtualHost, topology: Topology) -> Entry:
     own = host.ignored - topology.ignored if host.name == "/" else host.ignored
     sections: Entry = {
-        "exchanges": {one.name: _exchange(one) for one in host.exchanges.values()},
-        "queues": {one.name: _queue(one) for one in host.queues.values()},
+        "exchanges": {one.name: _exchange(one, topology.file) for one in host.exchanges.values()},
+        "queues": {one.name: _queue(one, topology.file) for one in host.queues.values()},
         "bindings": [_binding(one) for one in host.bindings],
         "policies": {one.name: _policy(one) for one in host.policies.values()},
         "operator_policies": {one.name: _policy(one) for one in host.operator_policies.values()},
@@ -131,23 +133,42 @@ def _host(host: VirtualHost, topology: Topology) -> Entry:
     return {name: section for name, section in sections.items() if section} | _lint(own)
 
 
-def _exchange(exchange: ExchangeDeclaration) -> Entry:
+def _exchange(exchange: ExchangeDeclaration, file: str) -> Entry:
     return {
         "type": exchange.type,
         "durable": exchange.durable,
         "auto_delete": exchange.auto_delete,
         "internal": exchange.internal,
         "arguments": exchange.arguments,
+        **_schemas(exchange.schemas, file),
     } | _lint(exchange.ignored)
 
 
-def _queue(queue: QueueDeclaration) -> Entry:
+def _queue(queue: QueueDeclaration, file: str) -> Entry:
     return {
         "durable": queue.durable,
         "exclusive": queue.exclusive,
         "auto_delete": queue.auto_delete,
         "arguments": queue.arguments,
+        **_schemas(queue.schemas, file),
     } | _lint(queue.ignored)
+
+
+def _schemas(schemas: MessageSchemas | None, file: str) -> Entry:
+    """Return what is said of schemas; a path counts from the topology's own file."""
+    if schemas is None:
+        return {}
+    folder = os.path.dirname(file) or "."
+    return {
+        "schemas": [
+            _given(content_type=one.content_type, version=one.version)
+            | {"schema": one.document if one.path is None else os.path.relpath(one.path, folder)}
+            | {"enforce": one.enforce}
+            for one in schemas.of
+        ],
+        "schema_header": schemas.version_header,
+        "unknown_schema": schemas.unknown,
+    }
 
 
 def _binding(binding: BindingDeclaration) -> Entry:

@@ -15,6 +15,7 @@ from leveret.config.arguments import (
 from leveret.config.entries import QueueEntry
 from leveret.config.findings import MISSING, REFUSED
 from leveret.config.merge import Merger
+from leveret.config.message_schemas import message_schemas
 from leveret.config.model import (
     ExchangeDeclaration,
     QueueDeclaration,
@@ -183,6 +184,7 @@ class HostBuilder:
             arguments=arguments,
             position=entry.node.position,
             ignored=ignored_codes(*(layer.lint for layer in layers)),
+            schemas=message_schemas(layers),
         )
         if len(entry.node.source.faults) == faults_before:
             self._check_exchange(declaration, entry, layers)
@@ -267,6 +269,7 @@ class HostBuilder:
             arguments=arguments,
             position=node.position,
             ignored=ignored_codes(*(layer.lint for layer in layers)),
+            schemas=message_schemas(layers),
         )
         self.host.queues[name] = queue
         if len(node.source.faults) > faults_before:

@@ -290,6 +290,7 @@ LEAF_SCHEMAS: dict[Any, _Schema] = {
     },
     entries.CountLimit: _limit(" *[0-9]+(?:_[0-9]+)* *$"),
     entries.AgeLimit: _limit(_quantity_pattern(DURATION_UNITS_MS)),
+    entries.Schema: {"type": ["object", *_TEXT_TYPES]},
     entries.Table: _table(),
     entries.Code: _choice(rule.code for rule in RULES.values() if rule.severity != "error"),
 }

@@ -55,6 +55,11 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         "alternate": "the exchange that gets what no binding takes (`alternate-exchange`)",
         "delayed_type": "of an `x-delayed-message` exchange: the type by which it routes"
         " (`x-delayed-type`)",
+        "schemas": "JSON Schemas of the messages that are published to it; leveret's own",
+        "schema_header": "the header with the version of a message's schema;"
+        " `x-schema-version` if left out",
+        "unknown_schema": "what becomes of a message that no schema is for:"
+        " `accept` (if left out), `count` or `refuse`",
         "arguments": "any others, by their own names",
         "lint": "`ignore`: codes of warnings that are not given for it, nor for bindings from it",
     },
@@ -84,10 +89,21 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         " (`x-stream-max-segment-size-bytes`)",
         "partitions": "in how many parts the queue is, each with a single active consumer,"
         " so that order holds",
+        "schemas": "JSON Schemas of the messages that are published and reach it; leveret's own",
+        "schema_header": "the header with the version of a message's schema;"
+        " `x-schema-version` if left out",
+        "unknown_schema": "what becomes of a message that no schema is for:"
+        " `accept` (if left out), `count` or `refuse`",
         "by": "what decides the partition of a message: `routing_key`, `header NAME`,"
         " or `property NAME`",
         "arguments": "any others, by their own names",
         "lint": "`ignore`: codes of warnings that are not given for it",
+    },
+    entries.SchemaEntry: {
+        "schema": "the path of a JSON Schema, relative to this file, or the schema itself",
+        "content_type": "the content type of the messages that it is for; any if left out",
+        "version": "their version, as the header says it; any if left out",
+        "enforce": "whether what violates it is refused, not only counted; true if left out",
     },
     entries.DeadLetterEntry: {
         "exchange": "the exchange that gets them (`x-dead-letter-exchange`)",

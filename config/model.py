@@ -29,12 +29,15 @@ __all__ = [
     "COMPATIBILITIES",
     "DEFAULT_COMPATIBILITY",
     "VERSION",
+    "VERSION_HEADER",
     "Alert",
     "BindingDeclaration",
     "DefinitionsRest",
     "DestinationType",
     "ExchangeDeclaration",
     "Expectation",
+    "MessageSchema",
+    "MessageSchemas",
     "Metric",
     "Permission",
     "Policy",
@@ -44,6 +47,7 @@ __all__ = [
     "Subscription",
     "TopicPermission",
     "Topology",
+    "UnknownSchema",
     "User",
     "VirtualHost",
 ]
@@ -64,6 +68,37 @@ DEFAULT_COMPATIBILITY = "4.2"
 VERSION = 1
 
 
+#: What becomes of a message that no schema is for.
+UnknownSchema = Literal["accept", "count", "refuse"]
+
+#: The header that says which version of its schema a message has.
+VERSION_HEADER = "x-schema-version"
+
+
+@frozen
+class MessageSchema:
+    """A JSON Schema of the messages of one content type and version; None is any."""
+
+    name: str
+    document: Any
+    content_type: str | None = None
+    version: str | None = None
+    #: Whether what violates it is refused; else it is counted.
+    enforce: bool = True
+    #: The file that it was read from, from where the topology's own file is; None if it is inline.
+    path: str | None = None
+    position: Position | None = field(default=None, eq=False)
+
+
+@frozen
+class MessageSchemas:
+    """The schemas of an exchange or queue: the first that fits a message is the one."""
+
+    of: tuple[MessageSchema, ...]
+    version_header: str = VERSION_HEADER
+    unknown: UnknownSchema = "accept"
+
+
 @frozen
 class ExchangeDeclaration:
     """What exchange.declare is told."""
@@ -79,6 +114,8 @@ class ExchangeDeclaration:
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
     #: The short form that made it, such as `dead_letter: true`; "" if it is declared itself.
     origin: str = field(default="", eq=False)
+    #: What is published to it is held against these.
+    schemas: MessageSchemas | None = None
 
 
 @frozen
@@ -93,6 +130,8 @@ class QueueDeclaration:
     position: Position | None = field(default=None, eq=False)
     ignored: frozenset[str] = field(default=frozenset(), eq=False)
     origin: str = field(default="", eq=False)
+    #: What is published and would reach it is held against these.
+    schemas: MessageSchemas | None = None
 
 
 @frozen

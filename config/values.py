@@ -23,6 +23,7 @@ from leveret.config.entries import (
     PartitionKey,
     Ratio,
     Regex,
+    Schema,
     Size,
     Table,
     Text,
@@ -265,6 +266,12 @@ def _read_table(node: Node, _: object) -> Any:
     return field_value(node)
 
 
+def _read_schema(node: Node, _: object) -> object:
+    if isinstance(node, MapNode):
+        return field_value(node)
+    return _text(node, "the path of a JSON Schema, or a map that is one")
+
+
 def _read_code(node: Node, _: object) -> str:
     code = _text(node, "the code of a warning")
     rule = RULES.get(code)
@@ -311,6 +318,7 @@ LEAVES: dict[Any, Hook] = {
     CountLimit: _read_count_limit,
     AgeLimit: _read_age_limit,
     Flag: _read_flag,
+    Schema: _read_schema,
     Table: _read_table,
     Code: _read_code,
 }

@@ -39,6 +39,7 @@ def declare(topology: config.Topology, broker: Broker) -> None:
             broker.users.set_permission("guest", declared.name, Permission())
         _declare_policies(declared, host, faults, topology.file)
         _declare_objects(declared, host, faults, topology.file)
+        _set_validators(declared, host)
     for user in topology.users.values():
         with _collected(faults, topology.file, user.position):
             _declare_user(user, broker)
@@ -112,6 +113,20 @@ def _declare_objects(
                 ),
                 None,
             )
+
+
+def _set_validators(declared: config.VirtualHost, host: VirtualHost) -> None:
+    """Have messages held against the schemas of the file."""
+    for name, exchange in declared.exchanges.items():
+        if exchange.schemas is not None:
+            from leveret.schemas import SchemaValidator
+
+            host.validators.set_for_exchange(name, SchemaValidator(exchange.schemas))
+    for name, queue in declared.queues.items():
+        if queue.schemas is not None:
+            from leveret.schemas import SchemaValidator
+
+            host.validators.set_for_queue(name, SchemaValidator(queue.schemas))
 
 
 def _declare_user(user: config.User, broker: Broker) -> None:

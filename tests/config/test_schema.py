@@ -106,6 +106,7 @@ UNSEEN = {
     "E01 'partitions' makes .*": "what else is declared, or how long the names get",
     "E01 each partition has a single active consumer, .*": "JSON Schema compares no two values",
     "E01 queue .* is partitioned, .*": "the partitions stand with the queue",
+    "E01 this is no JSON Schema: .*": "what is a schema, its own dialect says",
     "E01 YAML reads .* as an alias, .*": "an editor's parser reports it",
     "E01 the YAML tag .*": "JSON has no tags",
 }
@@ -266,6 +267,7 @@ VALUES: dict[Any, list[Any]] = {
     entries.Count: [0, 5, 2**63, -1, "5"],
     entries.Number: [0, 1, -5, "x"],
     entries.PartitionKey: ["routing_key", "header a b", "property message_id", "header", "user"],
+    entries.Schema: [{"type": "object"}, {}, {"minimum": 0}],
     entries.Ratio: [0, 1.5, 2, -1, "2", 1e400],
     entries.Age: ["7d", "30 s", "1_000s", 30, "5", "500ms", "7D"],
     entries.CountLimit: ["> 1000", ">=5", " == 1_000", "1000", 5, ">", "> 5m", "> -1"],

@@ -24,6 +24,7 @@ PAGES = [
     ROOT / "docs" / "exactly-once.md",
     ROOT / "docs" / "order.md",
     ROOT / "docs" / "streams.md",
+    ROOT / "docs" / "schemas.md",
     *sorted(ROOT.glob("examples/**/README.md")),
 ]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -17,6 +17,7 @@ TABLES = {
     "topology": entries.TopologyEntry,
     "exchange": entries.ExchangeEntry,
     "queue": entries.QueueEntry,
+    "schema": entries.SchemaEntry,
     "binding": entries.BindingEntry,
     "policy": entries.PolicyEntry,
     "request": entries.RequestEntry,

@@ -68,8 +68,8 @@ class PublishMethods(ChannelBase):
         Raises:
             NotFound: there is no such exchange (S26).
             AccessRefused: the exchange is internal (S27), or no permission.
-            PreconditionFailed: a property is refused (S56, S66, S67, S117), or the body is too
-                large (S68).
+            PreconditionFailed: a property is refused (S56, S66, S67, S117), the body is too
+                large (S68), or a validator refuses the message.
             NotImplementedByBroker: `immediate` (S60).
 
         """
@@ -112,7 +112,11 @@ class PublishMethods(ChannelBase):
             answers = self._answers
             if exchange not in self._access.publishable:
                 self._admit(exchange, message.routing_key)
-                answers = answers or exchange in host.duplicates.exchanges
+                answers = (
+                    answers
+                    or exchange in host.duplicates.exchanges
+                    or host.validators.watches(exchange)
+                )
             if message.is_plain:
                 remembered = host.router.remembered(exchange, message.routing_key)
                 if remembered is None:
@@ -126,12 +130,12 @@ class PublishMethods(ChannelBase):
                 targets = host.router.route(exchange, message.routing_key, properties)
                 if message.extra_keys and not exchange:
                     broker.replies.deliver(message)
-            host.published[exchange] += 1
             if answers or not targets:
                 self._publish_answered(message, targets, mandatory)
             else:
                 for queue in targets:
                     queue.publish(message)
+            host.published[exchange] += 1
         except AMQPError as error:
             raise self.fail(error, methods.BASIC_PUBLISH) from None
         if broker.work or broker.outbox:
@@ -140,6 +144,8 @@ class PublishMethods(ChannelBase):
     def _publish_answered(
         self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool
     ) -> None:
+        if self._host.validators.active:
+            self._host.validators.check(message, targets)
         if not (message.exchange or targets or message.extra_keys):
             self._host.broker.replies.deliver(message)
         if self._tx is not None:
@@ -188,7 +194,7 @@ class PublishMethods(ChannelBase):
         return bool(held)
 
     def _admit(self, exchange: str, routing_key: str) -> None:
-        """Check what a publish to an exchange needs; remember it where no key matters."""
+        """Check what a publish to an exchange needs; remember it where no message matters."""
         self.allow("write", exchange, "exchange")
         found = self._host.exchange(exchange)
         if found.internal:
@@ -198,7 +204,7 @@ class PublishMethods(ChannelBase):
         access = self._access
         if found.type == "topic" and exchange in access.topic:
             self.allow_topic("write", exchange, routing_key)
-        elif found.identifiers is None:
+        elif found.identifiers is None and not self._host.validators.watches(exchange):
             access.publishable.add(exchange)
 
     def _checked(self, message: AnyMessage, properties: Properties) -> AnyMessage:

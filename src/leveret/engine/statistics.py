@@ -17,6 +17,7 @@ __all__ = [
     "BrokerStatistics",
     "ChannelStatistics",
     "ExchangeStatistics",
+    "ValidatorStatistics",
     "VirtualHostStatistics",
 ]
 
@@ -55,6 +56,20 @@ class ChannelStatistics:
 
 
 @frozen
+class ValidatorStatistics:
+    """What was found in messages for one exchange or queue with a validator, such as schemas.
+
+    `violations` counts messages with something wrong, `refused` those of them that were refused.
+    """
+
+    kind: str  # "exchange" or "queue"
+    name: str
+    checked: int
+    violations: int
+    refused: int
+
+
+@frozen
 class VirtualHostStatistics:
     """A virtual host's figures. `delayed` counts messages held back, which are in no queue yet."""
 
@@ -69,6 +84,7 @@ class VirtualHostStatistics:
     exchanges: tuple[ExchangeStatistics, ...]
     queues: tuple[QueueStatistics, ...]
     delayed: int = 0
+    validators: tuple[ValidatorStatistics, ...] = ()
 
 
 @frozen

@@ -23,6 +23,7 @@ from leveret.engine.durable import (
 from leveret.engine.events import Event
 from leveret.engine.policies import Policies, Policy
 from leveret.engine.unroutable import UnroutableLog
+from leveret.engine.validators import Validators
 from leveret.errors import (
     AccessRefused,
     CommandInvalid,
@@ -97,6 +98,8 @@ class VirtualHost:
     #: Messages held back until a time.
     delays: Delays = field(init=False)
     duplicates: Duplicates = field(init=False)
+    #: Who looks into messages before they are taken.
+    validators: Validators = field(init=False)
     unroutable: UnroutableLog = field(factory=UnroutableLog, init=False)
     # exchange -> messages published to it by clients
     published: dict[str, int] = field(factory=dict, init=False)
@@ -106,6 +109,7 @@ class VirtualHost:
         self.dead_letters = DeadLetters(self)
         self.delays = Delays(self)
         self.duplicates = Duplicates(self)
+        self.validators = Validators(lambda: self.broker.users.forget_publishable(self.name))
         self.exchanges[""] = DefaultExchange()
         self.published[""] = 0
         for name, kind in PREDECLARED_EXCHANGES.items():
@@ -559,6 +563,7 @@ class VirtualHost:
             delayed=len(self.delays),
             exchanges=tuple(map(self._exchange_statistics, self.exchanges.values())),
             queues=queues,
+            validators=self.validators.statistics(),
         )
 
     def _exchange_statistics(self, exchange: Exchange) -> ExchangeStatistics:
