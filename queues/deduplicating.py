@@ -19,7 +19,7 @@ from leveret.queues.queue import Queue
 from leveret.routing.values import value_form
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from leveret.properties import FieldValue
     from leveret.queues.consumers import Consumer
@@ -70,7 +70,7 @@ class DeduplicatingQueue(Queue):
         return True
 
     def publish_again(self, message: AnyMessage) -> bool:
-        """Take a message that was held back: no publisher sent it twice."""
+        """Take a message that was held back, or died: no publisher sent it twice."""
         identifier = self._deduplication.identifier(message.properties)
         now_ms = self.host.now_ms()
         if self.identifiers is None or identifier is None:
@@ -144,6 +144,12 @@ class DeduplicatingQueue(Queue):
         """Forget one unacknowledged message; see `Queue.ack_one`."""
         self._leaves(entry.message)
         super().ack_one(entry)
+
+    def withdraw(self, positions: Set[int]) -> int:
+        """Take ready messages out wherever they stand; see `Queue.withdraw`."""
+        for entry in self.find(positions):
+            self._leaves(entry.message)
+        return super().withdraw(positions)
 
     def purge(self) -> int:
         """Drop all ready messages; see `Queue.purge`."""

@@ -72,7 +72,7 @@ class Queue(RunQueue):
         return True
 
     def publish_again(self, message: AnyMessage) -> bool:
-        """Take a message that was held back for this queue, in which it may have been before."""
+        """Take a message that was held back, or died, and may have been in this queue before."""
         return self.publish(message)
 
     def _refuse(self, message: AnyMessage) -> None:

@@ -273,3 +273,28 @@ def test_letters_that_came_in_a_row_over_a_socket_part_where_one_is_taken(
         broker.check()
     assert bodies(broker, "billing") == ["7", "17", "27", "37"]
     assert bodies(broker, "dlq") == [str(n) for n in range(40) if n % 10 != 7]
+
+
+def test_a_redriven_letter_is_no_duplicate_of_itself(broker: leveret.Broker) -> None:
+    for more in ({}, {"x-cache-size": 10}):
+        arguments = dead_lettering("dlq", **{"x-message-deduplication": True}, **more)
+        broker.queue_declare("once", arguments=arguments)
+        properties = Properties(headers={"x-deduplication-header": 1})
+        broker.basic_publish("", "once", "x", properties)
+        method, _, _ = broker.basic_get("once")
+        assert method is not None
+        broker.basic_reject(method.delivery_tag, requeue=False)
+        assert DeadLetterQueue(broker, "dlq").redrive().redriven == 1
+        assert bodies(broker, "once") == ["x"]
+        broker.queue_delete("once")
+
+
+def test_a_letter_that_left_a_deduplicating_queue_may_come_again(broker: leveret.Broker) -> None:
+    broker.queue_delete("dlq")
+    broker.queue_declare("dlq", arguments={"x-message-deduplication": True})
+    for body in "ab":
+        publish_dead(broker, body, headers={"x-deduplication-header": 1})
+    assert DeadLetterQueue(broker, "dlq").redrive().redriven == 1
+    broker.check()
+    publish_dead(broker, "c", headers={"x-deduplication-header": 1})
+    assert bodies(broker, "dlq") == ["a"], "what was redriven died first"

@@ -229,7 +229,7 @@ class Redriving:
         )
         host = self.letters.broker.virtual_hosts[self.letters.virtual_host]
         host.published[address.exchange] += 1
-        refused = [target.name for target in targets if not target.publish(again)]
+        refused = [target.name for target in targets if not target.publish_again(again)]
         if refused:
             raise CannotRedrive(f"queue '{refused[0]}' takes no more")
 
