@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from leveret.exchanges.base import BindingLimits, Envelope, Exchange, Random, Verdict
 from leveret.exchanges.consistent_hash import ConsistentHashExchange
 from leveret.exchanges.default import DefaultExchange
+from leveret.exchanges.delayed import DelayedExchange, requested_delay_ms
 from leveret.exchanges.direct import DirectExchange
 from leveret.exchanges.fanout import FanoutExchange
 from leveret.exchanges.headers import HeadersExchange
@@ -22,6 +23,7 @@ __all__ = [
     "Considered",
     "ConsistentHashExchange",
     "DefaultExchange",
+    "DelayedExchange",
     "DirectExchange",
     "Envelope",
     "Exchange",
@@ -35,6 +37,7 @@ __all__ = [
     "TopicExchange",
     "Verdict",
     "Visit",
+    "requested_delay_ms",
     "routing_keys",
 ]
 

@@ -97,6 +97,8 @@ class Exchange:
     by_routing_key: ClassVar[bool] = True
     #: `route` draws one of the `candidates`, so that only chance knows which.
     by_chance: ClassVar[bool] = False
+    #: It may hold a message back: then it routes by no binding, and asks no alternate.
+    delays: ClassVar[bool] = False
 
     name: str
     durable: bool = True
@@ -122,6 +124,15 @@ class Exchange:
     def _deduplication(self) -> DeduplicationSettings | None:
         """Return what the arguments ask for about duplicates."""
         return DeduplicationSettings.of(self.arguments)
+
+    @property
+    def routes_as(self) -> str:
+        """The type whose rules decide about bindings; another one's where it stands for it."""
+        return self.type
+
+    def held_ms(self, envelope: Envelope) -> int:
+        """Return for how many milliseconds it holds a message back; asked where it `delays`."""
+        return 0
 
     @property
     def bindings(self) -> Collection[Binding]:

@@ -10,6 +10,7 @@ from attrs import define, field
 from leveret.errors import PreconditionFailed
 from leveret.exchanges.base import Exchange
 from leveret.exchanges.consistent_hash import ConsistentHashExchange
+from leveret.exchanges.delayed import DelayedExchange
 from leveret.exchanges.direct import DirectExchange
 from leveret.exchanges.fanout import FanoutExchange
 from leveret.exchanges.headers import HeadersExchange
@@ -31,6 +32,7 @@ BUILT_IN_TYPES: tuple[type[Exchange], ...] = (
     HeadersExchange,
     ConsistentHashExchange,
     RandomExchange,
+    DelayedExchange,
     MessageDeduplicationExchange,
 )
 #: Where an installed package names its exchange types: `my-type = my_package:MyExchange`.
@@ -124,6 +126,10 @@ class ExchangeTypes:
         if cls is None:
             raise PreconditionFailed(f"unknown exchange type '{type_name}'")
         exchange = cls(name, durable, auto_delete, internal, arguments or {})
+        if isinstance(exchange, DelayedExchange):
+            exchange.underlying = self.create(
+                exchange.delayed_type, name, arguments=arguments, virtual_host=virtual_host
+            )
         exchange.validate_arguments(virtual_host)
         return exchange
 

@@ -15,7 +15,7 @@ from leveret.exchanges.base import Envelope, Exchange, Random
 from leveret.exchanges.walk import routing_keys, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from leveret.exchanges.trace import RouteTrace
     from leveret.properties import Properties
@@ -33,7 +33,8 @@ class Router(Generic[T]):
     """Finds the queues for a message among exchanges and queues owned, and changed, by the caller.
 
     The caller calls `invalidate()` after every change of an exchange, a binding, an alternate
-    exchange or a queue. `T` is what the caller keeps under a queue's name.
+    exchange or a queue. `T` is what the caller keeps under a queue's name. An exchange that holds
+    a message back is a place it goes to like a queue: `held_by` gives what stands for it.
     """
 
     # name -> exchange; "" is the default exchange and always there
@@ -43,6 +44,8 @@ class Router(Generic[T]):
     _random: Random
     #: How many routes to remember; 0 remembers none.
     cache_size: int = DEFAULT_CACHE_SIZE
+    #: What holds messages back for an exchange, given its name; None leaves them out.
+    held_by: Callable[[str], T] | None = None
     # exchange -> {routing key -> queues}; only routes that depend on nothing else. Two lookups by
     # strings, whose hashes are kept, take two thirds of the time of one by a pair of them.
     _cache: dict[str, dict[str, tuple[T, ...]]] = field(factory=dict, init=False, repr=False)
@@ -158,14 +161,17 @@ class Router(Generic[T]):
         memorable = True
         # queue name -> queue
         reached: dict[str, T] = {}
+        held: list[T] = []
         envelope = Envelope(keys, properties, self._random)
         for visited, bindings, _ in walk(self._exchanges[exchange], self._exchanges, envelope):
             memorable = memorable and visited.by_routing_key
+            if visited.delays and self.held_by is not None and visited.held_ms(envelope):
+                held.append(self.held_by(visited.name))
             for binding in bindings:
                 name = binding.destination
                 if binding.destination_type == "queue" and name in queues:
                     reached[name] = queues[name]
-        return tuple(reached.values()), memorable
+        return (*reached.values(), *held), memorable
 
     def check(self) -> None:
         """Assert that each remembered route is the one that would be found now."""

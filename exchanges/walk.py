@@ -76,6 +76,8 @@ def walk(
     for exchange in work:
         bindings = exchange.route(envelope) if draw else exchange.candidates(envelope)
         alternate = None if bindings or not exchange.name else exchange.alternate
+        if alternate is not None and draw and exchange.delays and exchange.held_ms(envelope):
+            alternate = None
         step = (exchange, bindings, alternate)
         steps.append(step)
         if not exchange.leads_on and alternate is None:

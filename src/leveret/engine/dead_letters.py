@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from leveret.engine.delays import DelayedRoute, queues_of
 from leveret.queues.dead_letter import DeadMessage, cycle, is_cycle, record_death
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class DeadLetters:
         first = isinstance(dead, DeadMessage)
         has_history = not first and (message.died or rules.trusts_client)
         if host.broker.events.active:
-            names = [target.name for target in targets]
+            names = [queue.name for queue in queues_of(targets)]
             host.emit(
                 "message.dead_lettered",
                 queue=queue.name,
@@ -110,7 +111,9 @@ class DeadLetters:
                 dead=dead,
             )
         for target in targets:
-            if (has_history or target is queue) and is_cycle(dead, reason, target.name):
+            if isinstance(target, DelayedRoute):
+                taken = target.publish(dead) or taken
+            elif (has_history or target is queue) and is_cycle(dead, reason, target.name):
                 self._report_cycle(dead, target.name)
             else:
                 taken = target.publish(dead) or taken

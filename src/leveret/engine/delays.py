@@ -9,21 +9,27 @@ or neither.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from leveret.exchanges import requested_delay_ms
+from leveret.exchanges.delayed import DELAY_HEADER
 from leveret.header import decode_properties, encode_header
 from leveret.queues import AnyMessage, EncodedMessage, Message
 from leveret.queues.queue import MESSAGE_OVERHEAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from leveret.engine.virtual_host import VirtualHost
     from leveret.properties import FieldValue
+    from leveret.queues import Queue
 
-__all__ = ["Delays", "HeldMessage"]
+    #: Where a route ends: in a queue, or held back by an exchange.
+    Target: TypeAlias = "Queue | DelayedRoute"
+
+__all__ = ["DelayedRoute", "Delays", "HeldMessage", "Target", "queues_of"]
 
 #: A queue that is full when a message for it is due is tried again after this many milliseconds.
 FULL_RETRY_MS = 1000
@@ -43,6 +49,62 @@ class HeldMessage:
     due_ms: int
     queue: str | None
     exchange: str
+
+    @classmethod
+    def of(cls, held_id: int, fields: Mapping[str, Any]) -> Self:
+        """Return the message that a journal kept as `value`."""
+        message = Message(
+            fields["exchange"],
+            fields["routing_key"],
+            decode_properties(fields["header"]),
+            fields["body"],
+            fields["expiration_ms"],
+            tuple(fields["extra_keys"]),
+            fields["died"],
+        )
+        return cls(held_id, message, fields["due_ms"], fields["queue"], fields["through"])
+
+    def value(self) -> dict[str, FieldValue]:
+        """Return what has to be known to hold it again, as a journal keeps it."""
+        message = self.message
+        if isinstance(message, EncodedMessage):
+            header = message.header
+        else:
+            header = encode_header(message.properties, message.size)
+        return {
+            "due_ms": self.due_ms,
+            "queue": self.queue,
+            "through": self.exchange,
+            "exchange": message.exchange,
+            "routing_key": message.routing_key,
+            "header": header,
+            "body": message.body,
+            "expiration_ms": message.expiration_ms,
+            "extra_keys": [*message.extra_keys],
+            "died": message.died,
+        }
+
+
+@frozen(eq=False)
+class DelayedRoute:
+    """Where a message goes that an exchange holds back; publishing to it is to hold the message."""
+
+    #: Of the exchange.
+    name: str
+    delays: Delays
+    deleted: ClassVar[bool] = False
+
+    def publish(self, message: AnyMessage) -> bool:
+        """Hold a message for as long as its header says."""
+        delay_ms = requested_delay_ms(message.properties.headers or {}) or 0
+        due_ms = self.delays.virtual_host.now_ms() + delay_ms
+        self.delays.hold(message, due_ms, exchange=self.name)
+        return True
+
+
+def queues_of(targets: Iterable[Target]) -> list[Queue]:
+    """Return the queues among the ends of a route."""
+    return [target for target in targets if not isinstance(target, DelayedRoute)]
 
 
 @define(eq=False)
@@ -110,20 +172,10 @@ class Delays:
         """Go on with ids from here on: those below may have been used."""
         self._next_id = self._unnoted_id = unnoted_id
 
-    def restore(self, held_id: int, fields: Mapping[str, Any]) -> None:
-        """Hold a message again that a journal kept."""
-        message = Message(
-            fields["exchange"],
-            fields["routing_key"],
-            decode_properties(fields["header"]),
-            fields["body"],
-            fields["expiration_ms"],
-            tuple(fields["extra_keys"]),
-            fields["died"],
-        )
-        through = fields["through"]
-        self._add(HeldMessage(held_id, message, fields["due_ms"], fields["queue"], through))
-        self._next_id = max(self._next_id, held_id + 1)
+    def restore(self, held: HeldMessage) -> None:
+        """Hold a message again, under its id, that a journal kept."""
+        self._add(held)
+        self._next_id = max(self._next_id, held.id + 1)
         self._unnoted_id = max(self._unnoted_id, self._next_id)
 
     def _new_id(self) -> int:
@@ -138,7 +190,7 @@ class Delays:
         self._add(held)
         host = self.virtual_host
         if held.message.is_persistent and host.broker.journal is not None:
-            host.note("held_message", (str(held.id),), _value(held))
+            host.note("held_message", (str(held.id),), held.value())
         if host.broker.events.active:
             host.emit(
                 "message.delayed",
@@ -192,6 +244,7 @@ class Delays:
             self._take(held.id)
             return
         # Nobody is there to be told that the queue is full.
+        self._tell_refused(held.message, queue)
         self._take(held.id)
         self._keep(evolve(held, due_ms=host.now_ms() + FULL_RETRY_MS))
 
@@ -203,12 +256,15 @@ class Delays:
             self._tell_released(held, message, [])
             self._unroutable(message)
             return
+        if exchange.delays:
+            message = _delay_over(message)
         keys = (message.routing_key, *message.extra_keys)
         targets = host.router.route_keys(held.exchange, keys, message.properties)
-        self._tell_released(held, message, [queue.name for queue in targets])
+        self._tell_released(held, message, [queue.name for queue in queues_of(targets)])
         taken = not held.exchange and host.broker.replies.deliver(message)
-        for queue in targets:
-            queue.publish(message)
+        for target in targets:
+            if not target.publish(message) and not isinstance(target, DelayedRoute):
+                self._tell_refused(message, target)
         if not (targets or taken):
             self._unroutable(message)
 
@@ -221,6 +277,10 @@ class Delays:
                 targets=targets,
                 id=held.id,
             )
+
+    def _tell_refused(self, message: AnyMessage, queue: Queue) -> None:
+        if self.virtual_host.broker.events.active:
+            self.virtual_host.emit("message.refused", message=message, queue=queue.name)
 
     def _unroutable(self, message: AnyMessage) -> None:
         host = self.virtual_host
@@ -237,22 +297,14 @@ class Delays:
         assert all(each.id < self._next_id <= self._unnoted_id for each in held)
 
 
-def _value(held: HeldMessage) -> dict[str, FieldValue]:
-    """Return what has to be known to hold a message again."""
-    message = held.message
-    if isinstance(message, EncodedMessage):
-        header = message.header
-    else:
-        header = encode_header(message.properties, message.size)
-    return {
-        "due_ms": held.due_ms,
-        "queue": held.queue,
-        "through": held.exchange,
-        "exchange": message.exchange,
-        "routing_key": message.routing_key,
-        "header": header,
-        "body": message.body,
-        "expiration_ms": message.expiration_ms,
-        "extra_keys": cast("list[FieldValue]", list(message.extra_keys)),
-        "died": message.died,
-    }
+def _delay_over(message: AnyMessage) -> AnyMessage:
+    """Return a message whose header says that its delay is over: what it was, below zero.
+
+    So no other exchange on its way holds it again, and a consumer can tell (RabbitMQ's plugin).
+    """
+    headers = message.properties.headers or {}
+    delay_ms = requested_delay_ms(headers)
+    if delay_ms is None or delay_ms <= 0:
+        return message
+    changed = evolve(message.properties, headers={**headers, DELAY_HEADER: -delay_ms})
+    return message.changed(properties=changed)

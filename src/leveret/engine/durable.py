@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from leveret.engine.delays import HeldMessage
 from leveret.engine.permissions import Permission, TopicPermission, User
 from leveret.engine.policies import Policy
 from leveret.routing import Binding
@@ -146,7 +147,7 @@ def restore(
             broker.virtual_hosts[host].delays.restore_ids(fields["below"])
         case "held_message":
             host, held_id = key
-            broker.virtual_hosts[host].delays.restore(int(held_id), fields)
+            broker.virtual_hosts[host].delays.restore(HeldMessage.of(int(held_id), fields))
         case "identifier":
             host, owner, name, slot = key
             broker.virtual_hosts[host].duplicates.restore(owner, name, int(slot), fields)

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from leveret.engine import methods
 from leveret.engine.channel_base import ChannelBase, amqp_method
+from leveret.engine.delays import queues_of
 from leveret.engine.replies import PSEUDO_QUEUE
 from leveret.errors import AccessRefused, AMQPError, NotImplementedByBroker, PreconditionFailed
 from leveret.exchanges import routing_keys
@@ -20,7 +21,8 @@ from leveret.queues.arguments import expiry_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from leveret.queues import AnyMessage, Queue
+    from leveret.engine.delays import Target
+    from leveret.queues import AnyMessage
 
 __all__ = ["PublishMethods", "parse_expiration"]
 
@@ -130,11 +132,11 @@ class PublishMethods(ChannelBase):
                 targets = host.router.route(exchange, message.routing_key, properties)
                 if message.extra_keys and not exchange:
                     broker.replies.deliver(message)
-            if answers or not targets:
+            if answers or not targets or mandatory:
                 self._publish_answered(message, targets, mandatory)
             else:
-                for queue in targets:
-                    queue.publish(message)
+                for target in targets:
+                    target.publish(message)
             host.published[exchange] += 1
         except AMQPError as error:
             raise self.fail(error, methods.BASIC_PUBLISH) from None
@@ -142,7 +144,7 @@ class PublishMethods(ChannelBase):
             broker.settle()
 
     def _publish_answered(
-        self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool
+        self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool
     ) -> None:
         if self._host.validators.active:
             self._host.validators.check(message, targets)
@@ -153,7 +155,7 @@ class PublishMethods(ChannelBase):
         else:
             self.deliver_to(message, targets, mandatory)
 
-    def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> bool:
+    def deliver_to(self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool) -> bool:
         """Hand a message to its queues, and answer the publisher; say whether all took it."""
         host = self._host
         journal = host.broker.journal
@@ -162,11 +164,14 @@ class PublishMethods(ChannelBase):
         if targets and message.exchange in host.duplicates.exchanges:
             taken = host.duplicates.deliver(message, targets)
         else:
-            for queue in targets:
-                if not queue.publish(message):
+            for target in targets:
+                if not target.publish(message):
                     taken = False
         if not targets:
             self._unroutable(message, mandatory)
+        elif mandatory and not queues_of(targets):
+            # Nobody knows yet whether it will reach a queue; RabbitMQ's plugin returns it too.
+            self.listener.returned(312, "NO_ROUTE", message)
         if self._publish_seq:
             if journal is not None and journal.appended != appended:
                 self.hold_confirms(journal.group, 1, taken=taken)

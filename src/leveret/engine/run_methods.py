@@ -8,7 +8,7 @@ way of `publish`.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from leveret.engine.consuming import ConsumeMethods
 from leveret.engine.publishing import PublishMethods, parse_expiration
@@ -73,7 +73,9 @@ class RunMethods(PublishMethods, ConsumeMethods):
         except PreconditionFailed:
             return None
         keys = run.routing_keys()
-        routes = self._host.router.remembered_each(exchange, keys)
+        # What is remembered depends on keys alone: it ends in queues, and nothing is held back.
+        remembered = self._host.router.remembered_each(exchange, keys)
+        routes = cast("list[tuple[Queue, ...]] | None", remembered)
         if routes is None:
             routes = [self._known_route(exchange, key) for key in keys]
         first = routes[0]
@@ -91,7 +93,7 @@ class RunMethods(PublishMethods, ConsumeMethods):
             with suppress(KeyError):  # the exchange is gone, which `publish` will say
                 router.route(exchange, routing_key)
             known = router.remembered(exchange, routing_key)
-        return known or ()
+        return cast("tuple[Queue, ...]", known or ())
 
     def _by_queue(
         self, run: MessageRun, routes: list[tuple[Queue, ...]]

@@ -21,11 +21,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leveret.engine.channel import Channel
+from leveret.engine.delays import queues_of
 from leveret.engine.replies import PSEUDO_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from leveret.engine.delays import Target
     from leveret.engine.methods import QueuePurgeOk
     from leveret.engine.transactions import Settlement
     from leveret.queues import AnyMessage, Consumer, Queue, QueuedMessage
@@ -55,24 +57,24 @@ class TracedChannel(Channel):
     # -- publishing
 
     def _publish_answered(
-        self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool
+        self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool
     ) -> None:
         self._tell(
             "message.published",
             message=message,
-            targets=[queue.name for queue in targets],
+            targets=[queue.name for queue in queues_of(targets)],
             mandatory=mandatory,
             transaction=self._tx is not None,
             sequence=self._publish_seq,
         )
         super()._publish_answered(message, targets, mandatory)
 
-    def deliver_to(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> bool:
+    def deliver_to(self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool) -> bool:
         """Do as a plain channel does, and tell which queue refused."""
         if self._tx is not None:
-            names = [queue.name for queue in targets]
+            names = [queue.name for queue in queues_of(targets)]
             self._tell("message.committed", message=message, targets=names)
-        refusing = [queue for queue in targets if queue.settings.overflow != "drop-head"]
+        refusing = [queue for queue in queues_of(targets) if queue.settings.overflow != "drop-head"]
         before = [queue.statistics().refused for queue in refusing]
         taken = super().deliver_to(message, targets, mandatory)
         for queue, refused in zip(refusing, before, strict=True):

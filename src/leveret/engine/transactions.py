@@ -9,9 +9,10 @@ from attrs import define, field
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from leveret.queues import AnyMessage, Queue, QueuedMessage
+    from leveret.engine.delays import Target
+    from leveret.queues import AnyMessage, QueuedMessage
 
-    Publish: TypeAlias = tuple[AnyMessage, tuple[Queue, ...], bool]
+    Publish: TypeAlias = tuple[AnyMessage, tuple[Target, ...], bool]
 
 __all__ = ["Settlement", "Transaction"]
 
@@ -21,7 +22,7 @@ Settlement: TypeAlias = Literal["ack", "reject", "nack_requeue", "reject_requeue
 
 @define(eq=False)
 class Transaction:
-    """Publishes (message, queues it was routed to, mandatory) and settlements, in order."""
+    """Publishes (message, where it was routed to, mandatory) and settlements, in order."""
 
     publishes: list[Publish] = field(factory=list, init=False)
     # runs of settlements of one kind, each with delivery tag -> message
@@ -29,7 +30,7 @@ class Transaction:
     #: The bodies of the publishes together, in bytes.
     size: int = field(default=0, init=False)
 
-    def publish(self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool) -> None:
+    def publish(self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool) -> None:
         """Put off a publish."""
         self.publishes.append((message, targets, mandatory))
         self.size += message.size

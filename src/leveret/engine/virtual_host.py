@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from leveret.engine.dead_letters import DeadLetters
-from leveret.engine.delays import Delays
+from leveret.engine.delays import DelayedRoute, Delays
 from leveret.engine.duplicates import Duplicates
 from leveret.engine.durable import (
     binding_key,
@@ -33,7 +33,14 @@ from leveret.errors import (
     PreconditionFailed,
     ResourceLocked,
 )
-from leveret.exchanges import BindingLimits, DefaultExchange, Exchange, Router
+from leveret.exchanges import (
+    BindingLimits,
+    DefaultExchange,
+    DelayedExchange,
+    Exchange,
+    Router,
+)
+from leveret.exchanges.delayed import DELAYED_TYPE
 from leveret.queues import (
     AnyMessage,
     DeduplicatingQueue,
@@ -55,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from leveret.engine.broker import Broker
+    from leveret.engine.delays import Target
     from leveret.engine.statistics import ExchangeStatistics, VirtualHostStatistics
     from leveret.properties import FieldTable, FieldValue
 
@@ -93,7 +101,7 @@ class VirtualHost:
     queues: dict[str, Queue] = field(factory=dict, init=False)
     bindings: BindingTable = field(factory=BindingTable, init=False)
     policies: Policies = field(factory=Policies, init=False)
-    router: Router[Queue] = field(init=False)
+    router: Router[Target] = field(init=False)
     dead_letters: DeadLetters = field(init=False)
     #: Messages held back until a time.
     delays: Delays = field(init=False)
@@ -105,11 +113,11 @@ class VirtualHost:
     published: dict[str, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.router = Router(self.exchanges, self.queues, self.broker.random)
         self.dead_letters = DeadLetters(self)
         self.delays = Delays(self)
         self.duplicates = Duplicates(self)
         self.validators = Validators(lambda: self.broker.users.forget_publishable(self.name))
+        self.router = Router(self.exchanges, self.queues, self.broker.random, held_by=self._held_by)
         self.exchanges[""] = DefaultExchange()
         self.published[""] = 0
         for name, kind in PREDECLARED_EXCHANGES.items():
@@ -152,6 +160,9 @@ class VirtualHost:
         self.router.invalidate()
         self.broker.users.forget_publishable(self.name)
         self.dead_letters.retry()
+
+    def _held_by(self, exchange: str) -> DelayedRoute:
+        return DelayedRoute(exchange, self.delays)
 
     # -- what must survive
 
@@ -231,6 +242,9 @@ class VirtualHost:
         exchange = self.exchanges.get(name)
         if exchange is None:
             _refuse_reserved("exchange", name)
+            delayed_type = arguments.get(DELAYED_TYPE)
+            if kind == DelayedExchange.type and isinstance(delayed_type, str):
+                self.check_exchange_type(delayed_type)
             exchange = self.broker.exchange_types.create(
                 kind,
                 name,

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from leveret.clock import Clock
     from leveret.engine.connection import Connection
+    from leveret.engine.delays import Target
     from leveret.engine.methods import Method, QueueDeclareOk
     from leveret.engine.transactions import Settlement
     from leveret.properties import FieldValue
-    from leveret.queues import AnyMessage, Consumer, Queue, QueuedMessage
+    from leveret.queues import AnyMessage, Consumer, QueuedMessage
     from leveret.testing.faults import Faults
 
 __all__ = ["BrokerUnderTest", "FaultyChannel"]
@@ -111,7 +112,7 @@ class FaultyChannel(TracedChannel):
     # -- publishing
 
     def _publish_answered(
-        self, message: AnyMessage, targets: tuple[Queue, ...], mandatory: bool
+        self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool
     ) -> None:
         if self._publish_seq and self._faults.takes("nacks"):
             self._tell(

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DeadLetter", "Journal", "Published", "Step"]
 
+#: The place of messages that wait to be in a queue.
+DELAYED = "(delayed)"
+
 
 @frozen
 class Step:
@@ -33,7 +36,7 @@ class Step:
 
     `what` is one of published, queued, refused, delivered, acked, requeued, rejected, expired,
     dropped, duplicate, dead-lettered, unroutable, returned, confirmed, nacked, cycle, purged, kept,
-    lost.
+    lost; delayed, due or cancelled at "(delayed)", where it waits to be in a queue.
     """
 
     time_ms: int
@@ -68,7 +71,8 @@ class Published(Readable):
     @property
     def is_settled(self) -> bool:
         """Whether the broker is done with it: it waits in no queue, and with no consumer."""
-        return not {"queued", "delivered", "requeued", "kept"} & set(self._state.values())
+        waiting = {"queued", "delivered", "requeued", "kept", "delayed"}
+        return not waiting & set(self._state.values())
 
     def add(self, step: Step) -> None:
         """Write down what happened next."""
@@ -166,7 +170,19 @@ class Journal:
 
     def _published(self, event: Event) -> None:
         fields = event.fields
+        targets = tuple(fields["targets"])
         message: AnyMessage = fields["message"]
+        story = self._tell_of(event, message, targets, mandatory=fields["mandatory"])
+        story.add(Step(event.time_ms, "published", None, f"to exchange {message.exchange!r}"))
+        if fields["sequence"]:
+            self._unconfirmed[id(fields["channel"]), fields["sequence"]] = story
+        if not fields["transaction"]:
+            self._committed(event)
+
+    def _tell_of(
+        self, event: Event, message: AnyMessage, targets: tuple[str, ...], *, mandatory: bool
+    ) -> Published:
+        """Begin the story of a message."""
         host = event.virtual_host
         story = Published(
             message.exchange,
@@ -174,17 +190,13 @@ class Journal:
             message.properties,
             message.body,
             host,
-            fields["mandatory"],
+            mandatory,
             self._route(host, message),
-            tuple(fields["targets"]),
+            targets,
         )
         self.published.append(story)
         self._stories[id(message)] = (message, story)
-        story.add(Step(event.time_ms, "published", None, f"to exchange {message.exchange!r}"))
-        if fields["sequence"]:
-            self._unconfirmed[id(fields["channel"]), fields["sequence"]] = story
-        if not fields["transaction"]:
-            self._committed(event)
+        return story
 
     def _route(self, host: str, message: AnyMessage) -> RouteTrace:
         properties = message.properties
@@ -203,7 +215,9 @@ class Journal:
         return route
 
     def _committed(self, event: Event) -> None:
-        message: AnyMessage = event.fields["message"]
+        self._queued(event, event.fields["message"])
+
+    def _queued(self, event: Event, message: AnyMessage) -> None:
         for queue in event.fields["targets"]:
             self._there.setdefault((event.virtual_host, queue), {})[id(message)] = message
             self._step(message, Step(event.time_ms, "queued", queue))
@@ -257,6 +271,30 @@ class Journal:
         for target in targets:
             self._there.setdefault((event.virtual_host, target), {})[id(dead)] = dead
             story.add(Step(event.time_ms, "queued", target))
+
+    def _delayed(self, event: Event) -> None:
+        fields = event.fields
+        message = fields["message"]
+        if id(message) not in self._stories:  # held by the program itself
+            self._tell_of(event, message, (), mandatory=False)
+        self._there.setdefault((event.virtual_host, DELAYED), {})[id(message)] = message
+        to = f"queue {fields['queue']!r}" if fields["queue"] else f"{fields['exchange']!r}"
+        detail = f"for {(fields['due_ms'] - event.time_ms) / 1000:g} s, to {to}"
+        self._step(message, Step(event.time_ms, "delayed", DELAYED, detail))
+
+    def _delay_over(self, event: Event) -> None:
+        message, released = event.fields["message"], event.fields["released"]
+        self._step(message, Step(event.time_ms, "due", DELAYED))
+        self._gone(event.virtual_host, DELAYED, message)
+        found = self._stories.get(id(message))
+        if found is not None:
+            self._stories[id(released)] = (released, found[1])
+            self._queued(event, released)
+
+    def _delay_cancelled(self, event: Event) -> None:
+        message = event.fields["message"]
+        self._step(message, Step(event.time_ms, "cancelled", DELAYED))
+        self._gone(event.virtual_host, DELAYED, message)
 
     def _cycle(self, event: Event) -> None:
         message = event.fields["message"]
@@ -315,4 +353,7 @@ _HANDLERS: dict[str, Callable[[Journal, Event], Any]] = {
     "unroutable": Journal._nowhere,
     "returned": Journal._nowhere,
     "confirmed": Journal._confirmed,
+    "delayed": Journal._delayed,
+    "delay_over": Journal._delay_over,
+    "delay_cancelled": Journal._delay_cancelled,
 }

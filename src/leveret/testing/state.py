@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from leveret.engine.broker import Broker
+    from leveret.engine.delays import HeldMessage
     from leveret.engine.policies import Policy
     from leveret.engine.virtual_host import VirtualHost
     from leveret.exchanges import Exchange
@@ -57,6 +58,8 @@ class _HostState:
     bindings: tuple[Binding, ...]
     policies: tuple[Policy, ...]
     operator_policies: tuple[Policy, ...]
+    #: Messages held back until a time.
+    delayed: tuple[HeldMessage, ...]
 
 
 @frozen
@@ -76,12 +79,10 @@ class Snapshot:
 
     def message_ids(self) -> set[int]:
         """Return the ids of the message objects in it."""
-        return {
-            id(entry.message)
-            for host in self.hosts.values()
-            for queue in host.queues
-            for entry in queue.entries
-        }
+        hosts = self.hosts.values()
+        queues = (queue for host in hosts for queue in host.queues)
+        queued = {id(entry.message) for queue in queues for entry in queue.entries}
+        return queued | {id(held.message) for host in hosts for held in host.delayed}
 
 
 def held_messages(broker: Broker) -> Iterator[tuple[TracedChannel, QueuedMessage]]:
@@ -131,6 +132,7 @@ def _take_host(
         ),
         tuple(host.policies.policies.values()),
         tuple(host.policies.operator_policies.values()),
+        tuple(held for held in host.delays if held.message.is_persistent or not durable_only),
     )
 
 
@@ -188,6 +190,8 @@ def restore(snapshot: Snapshot, broker: Broker, *, shift_time: bool) -> None:
             _restore_queue(host, queue, shift_ms)
         for binding in state.bindings:
             host.bind(binding, None)
+        for held in state.delayed:
+            host.delays.restore(evolve(held, due_ms=held.due_ms + shift_ms))
     broker.settle()
 
 
