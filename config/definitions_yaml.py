@@ -243,7 +243,7 @@ def _write_long_binding(
     if binding.routing_key:
         entry["routing_key"] = binding.routing_key
     source = host.exchanges.get(binding.source)
-    exchange_type = source.type if source else PREDECLARED_EXCHANGES.get(binding.source)
+    exchange_type = source.routes_as if source else PREDECLARED_EXCHANGES.get(binding.source)
     arguments = {"x-match": None} | binding.arguments if "x-match" in binding.arguments else None
     entry["match" if exchange_type == "headers" else "arguments"] = arguments or binding.arguments
     pad = " " * indent

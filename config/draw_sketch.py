@@ -91,7 +91,8 @@ class _Sketch:
 
     def draw(self) -> HostDrawing:
         for exchange in self.host.exchanges.values():
-            self._box("exchange", exchange.name, exchange.type, exchange.position)
+            types = dict.fromkeys((exchange.type, exchange.routes_as))
+            self._box("exchange", exchange.name, " · ".join(types), exchange.position)
         for queue in self.host.queues.values():
             settings = " · ".join(_settings(queue, self.view.settings[queue.name]))
             self._box("queue", queue.name, settings, queue.position)
@@ -229,7 +230,11 @@ def _settings(queue: QueueDeclaration, settings: QueueSettings) -> Iterator[str]
 
 
 def binding_label(binding: BindingDeclaration, type_: str) -> str:
-    """Return what a binding asks for, in a few words; "" for everything."""
+    """Return what a binding asks for, in a few words; "" for everything.
+
+    `type_` is that of its exchange, or ends with what a delayed exchange routes as: `… · topic`.
+    """
+    type_ = type_.rpartition(" · ")[2]
     if type_ == "headers":
         wanted = ", ".join(
             f"{name}={value!s}"

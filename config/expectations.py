@@ -89,7 +89,7 @@ def _check_publish(lint: HostLint, expected: Expectation, *, with_trace: bool) -
     with_trace = with_trace and view.routes.work - work <= MAX_TRACED_WORK
     what = f"a message to {_exchange(exchange)}"
     declared = view.exchanges.get(exchange)
-    if key or (declared is not None and declared.type in ("direct", "topic")):
+    if key or (declared is not None and declared.routes_as in ("direct", "topic")):
         what += f" with key {quoted(key)}"
     if refusal:
         message = f"RabbitMQ refuses {what}: {refusal}"
@@ -127,7 +127,7 @@ def _never_together(view: HostView, expected: Expectation) -> str:
     """Say which of the queues expected can never get the same message, if any cannot."""
     exchange = expected.exchange or ""
     declared = view.exchanges.get(exchange)
-    if declared is None or declared.type != "topic":
+    if declared is None or declared.routes_as != "topic":
         return ""
     bindings = {
         queue: [one for one in view.to_queue.get(queue, ()) if one.source == exchange]

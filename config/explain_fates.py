@@ -208,7 +208,7 @@ class Fates:
     def _covered(self, way: Way) -> tuple[tuple[str, str], ...]:
         if len(way.bindings) < 2:
             return ()
-        kind = self.ways.view.exchanges[way.source].type
+        kind = self.ways.view.exchanges[way.source].routes_as
         return tuple(
             (self.ways.label(binding), self.ways.label(cover))
             for binding, cover in covered_bindings(way.bindings, kind)

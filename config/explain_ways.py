@@ -144,7 +144,7 @@ class Ways:
     def untaken(self, exchange: str) -> tuple[KeySet, tuple[HeadersMatch, ...]]:
         """Return the keys that no binding of an exchange takes, and the headers to be missed."""
         bindings = self.view.from_exchange.get(exchange, []) if exchange else []
-        kind = self.view.exchanges[exchange].type
+        kind = self.view.exchanges[exchange].routes_as
         if not bindings:
             return KeySet.everything(), ()
         if kind == "headers":
@@ -159,7 +159,7 @@ class Ways:
 
     def chance(self, exchange: str) -> Chance:
         """Say what chooses among the bindings of an exchange."""
-        return _CHANCES.get(self.view.exchanges[exchange].type, "plug-in")
+        return _CHANCES.get(self.view.exchanges[exchange].routes_as, "plug-in")
 
     def along(self, passage: Passage, way: Way) -> Passage:
         """Return what a message must be like to go along a way, and a passage before or after."""
@@ -237,7 +237,7 @@ class Ways:
     def _make(
         self, source: str, kind: DestinationType, name: str, bindings: list[BindingDeclaration]
     ) -> Way:
-        type_, chance = self.view.exchanges[source].type, self.chance(source)
+        type_, chance = self.view.exchanges[source].routes_as, self.chance(source)
         passes: tuple[HeadersMatch, ...] | None = None
         keys = KeySet.everything()
         if type_ == "headers":
@@ -261,7 +261,7 @@ class Ways:
             binding.destination_type,
             binding.arguments,
         )
-        kind = self.view.exchanges[binding.source].type
+        kind = self.view.exchanges[binding.source].routes_as
         if kind not in self._labelling:
             self._labelling[kind] = ExchangeTypes.installed().create(kind, "")
         exchange = self._labelling[kind]

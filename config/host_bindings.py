@@ -16,7 +16,7 @@ from leveret.config.partitions import PARTITION_WEIGHT
 from leveret.config.refusals import BINDING_LIMITS, reworded
 from leveret.config.source import quoted
 from leveret.errors import PreconditionFailed
-from leveret.exchanges import BindingLimits
+from leveret.exchanges import BindingLimits, DelayedExchange
 from leveret.routing import Binding
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class HostBindings:
         if not checked or source is None or target is None:
             return
         exchange = self.host.exchange(source)
+        if isinstance(exchange, DelayedExchange):
+            exchange = exchange.underlying
         if entry.match is not None and exchange is not None and exchange.by_routing_key:
             entry.nodes["match"].fault(
                 f"'match' asks for headers, and {quoted(source)} is a {exchange.type} exchange",

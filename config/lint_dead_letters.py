@@ -149,7 +149,7 @@ def _can_be_walked(view: HostView, circle: list[_Place | str]) -> bool:
             continue
         exchange, key = node
         declared = view.exchanges.get(exchange)
-        if key is not None or declared is None or declared.type not in ("direct", "topic"):
+        if key is not None or declared is None or declared.routes_as not in ("direct", "topic"):
             continue
         following = circle[(i + 1) % len(circle)]
         name = following if isinstance(following, str) else following[0]
@@ -168,11 +168,11 @@ def _keys_into(view: HostView, queue: str) -> list[TopicPattern] | None:
     patterns = [_literal(queue)]
     for binding in view.to_queue.get(queue, ()):
         source = view.exchanges.get(binding.source)
-        if source is None or source.type not in ("direct", "topic"):
+        if source is None or source.routes_as not in ("direct", "topic"):
             return None
         if source.internal:
             continue  # nobody publishes to it: what comes over it has been elsewhere before
-        topic = source.type == "topic"
+        topic = source.routes_as == "topic"
         written = binding.routing_key
         patterns.append(topic_pattern(written) if topic else _literal(written))
     patterns += [_literal(key) for _, key in view.dead_letter_targets if key is not None]
@@ -188,7 +188,7 @@ def _share_a_key(
 ) -> bool:
     if known is None:
         return True
-    topic = view.exchanges[exchange].type == "topic"
+    topic = view.exchanges[exchange].routes_as == "topic"
     patterns = [topic_pattern(key) if topic else _literal(key) for key in wanted]
     if len(known) * len(patterns) > _MOST_COMPARISONS:
         return True

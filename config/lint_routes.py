@@ -106,7 +106,7 @@ def _reached_queues(view: HostView) -> set[str]:
     starts += [exchange for exchange, _ in view.dead_letter_targets]
     found: set[str] = set()
     for name in view.all_onward(starts):
-        kind = view.exchanges[name].type if name in view.exchanges else ""
+        kind = view.exchanges[name].routes_as if name in view.exchanges else ""
         found.update(
             binding.destination
             for binding in view.from_exchange.get(name, ())
@@ -126,7 +126,7 @@ def _covered(lint: HostLint) -> None:
         exchange = lint.view.exchanges.get(source)
         if exchange is None:
             continue
-        for binding, cover in covered_bindings(bindings, exchange.type):
+        for binding, cover in covered_bindings(bindings, exchange.routes_as):
             what = (
                 "says the same as" if _says_the_same(binding, cover, exchange) else "is covered by"
             )
@@ -141,10 +141,10 @@ def _covered(lint: HostLint) -> None:
 def _says_the_same(
     one: BindingDeclaration, other: BindingDeclaration, exchange: ExchangeDeclaration
 ) -> bool:
-    if exchange.type == "topic":
+    if exchange.routes_as == "topic":
         patterns = [topic_pattern(binding.routing_key) for binding in (one, other)]
         return patterns[0].covers(patterns[1])
-    return exchange.type != "headers"
+    return exchange.routes_as != "headers"
 
 
 def _place(binding: BindingDeclaration, cover: BindingDeclaration) -> str:
@@ -176,9 +176,9 @@ def _untaken(lint: HostLint) -> None:
         if not bindings or exchange.internal or name in view.alternates:
             continue
         keys = dict.fromkeys(binding.routing_key for binding in bindings)
-        if exchange.type == "topic":
+        if exchange.routes_as == "topic":
             key = untaken_key(map(topic_pattern, keys))
-        elif exchange.type == "direct":
+        elif exchange.routes_as == "direct":
             first = next(iter(keys))
             key = next(made for n in range(len(keys) + 1) if (made := first + "x" * n) not in keys)
         else:
@@ -201,7 +201,7 @@ def _too_many_hashes(lint: HostLint) -> None:
         exchange = view.exchanges.get(binding.source)
         if binding.routing_key.count("#") <= _MOST_HASHES or exchange is None:
             continue
-        if exchange.type == "topic":
+        if exchange.routes_as == "topic":
             count = topic_pattern(binding.routing_key).hash_count
             if count > _MOST_HASHES:
                 lint.report_binding(
@@ -218,7 +218,7 @@ def _takes_nothing(lint: HostLint) -> None:
     view = lint.view
     for binding in view.host.bindings:
         exchange = view.exchanges.get(binding.source)
-        if exchange is not None and not can_take_something(binding, exchange.type):
+        if exchange is not None and not can_take_something(binding, exchange.routes_as):
             lint.report_binding(
                 "L15",
                 binding,

@@ -117,6 +117,13 @@ class ExchangeDeclaration:
     #: What is published to it is held against these.
     schemas: MessageSchemas | None = None
 
+    @property
+    def routes_as(self) -> str:
+        """The type whose rules decide about bindings: that behind a delayed exchange."""
+        named = self.arguments.get("x-delayed-type")
+        is_delayed = self.type == "x-delayed-message" and isinstance(named, str)
+        return str(named) if is_delayed else self.type
+
 
 @frozen
 class QueueDeclaration:

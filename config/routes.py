@@ -135,8 +135,8 @@ class Routes:
 
 def _count_slow(slow: dict[str, tuple[int, int]], exchange: Exchange, key: str) -> None:
     """Count a binding that may be looked at in vain: others are found by what they ask for."""
-    many_hashes = exchange.type == "topic" and key.count("#") > 2
-    many_stars = exchange.type == "topic" and key.count("*") > 3
-    if many_hashes or many_stars or exchange.type == "headers":
+    many_hashes = exchange.routes_as == "topic" and key.count("#") > 2
+    many_stars = exchange.routes_as == "topic" and key.count("*") > 3
+    if many_hashes or many_stars or exchange.routes_as == "headers":
         by_word, at_once = slow.get(exchange.name, (0, 0))
         slow[exchange.name] = by_word + many_hashes, at_once + (not many_hashes)

@@ -126,11 +126,11 @@ class ExchangeTypes:
         if cls is None:
             raise PreconditionFailed(f"unknown exchange type '{type_name}'")
         exchange = cls(name, durable, auto_delete, internal, arguments or {})
+        exchange.validate_arguments(virtual_host)
         if isinstance(exchange, DelayedExchange):
             exchange.underlying = self.create(
                 exchange.delayed_type, name, arguments=arguments, virtual_host=virtual_host
             )
-        exchange.validate_arguments(virtual_host)
         return exchange
 
 

@@ -57,6 +57,7 @@ def test_the_built_in_types_have_rabbitmqs_names() -> None:
         "headers",
         "x-consistent-hash",
         "x-random",
+        "x-delayed-message",
         "x-message-deduplication",
     )
 

@@ -31,8 +31,13 @@ class First:
 
 def bound(type_name: str, *bindings: tuple[str, str, Arguments], **arguments: str) -> Exchange:
     """Make exchange `x` with bindings (queue, key, arguments)."""
-    more: Arguments = {"x-cache-size": 1} if type_name == "x-message-deduplication" else {}
-    exchange = ExchangeTypes().create(type_name, "x", arguments={**arguments, **more})
+    needed: dict[str, Arguments] = {
+        "x-message-deduplication": {"x-cache-size": 1},
+        "x-delayed-message": {"x-delayed-type": "direct"},
+    }
+    exchange = ExchangeTypes().create(
+        type_name, "x", arguments={**needed.get(type_name, {}), **arguments}
+    )
     for queue, key, binding_arguments in bindings:
         binding = Binding("x", queue, key, arguments=binding_arguments)
         exchange.validate_binding(binding, NO_LIMITS)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from leveret.dead_letters.redrive import Address
     from leveret.engine.broker import Broker
+    from leveret.engine.delays import Target
     from leveret.queues import AnyMessage, Queue, QueuedMessage
 
 __all__ = ["DeadLetterQueue", "Redriving"]
@@ -204,7 +205,7 @@ class Redriving:
         self.tally.targets[address] += 1
         return not self.tally.dry_run
 
-    def _targets(self, address: Address, message: AnyMessage) -> tuple[Queue, ...]:
+    def _targets(self, address: Address, message: AnyMessage) -> tuple[Target, ...]:
         host = self.letters.broker.virtual_hosts[self.letters.virtual_host]
         if not address.exchange and address.routing_key not in host.queues:
             raise CannotRedrive(f"no {host.describe('queue', address.routing_key)}")
@@ -217,7 +218,7 @@ class Redriving:
         return targets
 
     def _publish(
-        self, message: AnyMessage, letter: DeadLetter, address: Address, targets: tuple[Queue, ...]
+        self, message: AnyMessage, letter: DeadLetter, address: Address, targets: tuple[Target, ...]
     ) -> None:
         again = message.changed(
             exchange=address.exchange,

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from leveret.engine.delays import queues_of
 from leveret.queues import DeduplicatingQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from leveret.deduplication import Identifiers
+    from leveret.engine.delays import Target
     from leveret.engine.virtual_host import VirtualHost
     from leveret.properties import FieldValue
     from leveret.queues import AnyMessage, Queue
@@ -65,18 +67,18 @@ class Duplicates:
         if identifiers is not None:
             identifiers.restore(slot, value)
 
-    def deliver(self, message: AnyMessage, targets: tuple[Queue, ...]) -> bool:
+    def deliver(self, message: AnyMessage, targets: tuple[Target, ...]) -> bool:
         """Hand a message to its queues unless it came before; say whether all took it."""
         identifiers = self.exchanges[message.exchange]
         identifier = identifiers.settings.identifier(message.properties)
         now_ms = self.virtual_host.now_ms()
         if identifier is not None and identifiers.has(identifier, now_ms):
             identifiers.duplicates += 1
-            self.dropped(message, targets)
+            self.dropped(message, queues_of(targets))
             return True
         taken = True
-        for queue in targets:
-            taken = queue.publish(message) and taken
+        for target in targets:
+            taken = target.publish(message) and taken
         if taken and identifier is not None:
             durable = message.is_persistent
             identifiers.add(identifier, message.properties, now_ms, durable=durable)
