@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "dead-letters.md",
+    ROOT / "docs" / "delays.md",
     ROOT / "docs" / "exactly-once.md",
     ROOT / "docs" / "order.md",
     ROOT / "docs" / "streams.md",
