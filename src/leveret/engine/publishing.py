@@ -147,7 +147,7 @@ class PublishMethods(ChannelBase):
         self, message: AnyMessage, targets: tuple[Target, ...], mandatory: bool
     ) -> None:
         if self._host.validators.active:
-            self._host.validators.check(message, targets)
+            self._host.validators.check(message, queues_of(targets))
         if not (message.exchange or targets or message.extra_keys):
             self._host.broker.replies.deliver(message)
         if self._tx is not None:

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from leveret.errors import PreconditionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from leveret.engine.statistics import ValidatorStatistics
     from leveret.queues import AnyMessage, Queue
@@ -80,7 +80,7 @@ class Validators:
         """Say whether what is published to an exchange has to be looked into."""
         return bool(self._queues) or exchange in self._exchanges
 
-    def check(self, message: AnyMessage, targets: tuple[Queue, ...]) -> None:
+    def check(self, message: AnyMessage, targets: Iterable[Queue]) -> None:
         """Look into a message that is published, on its way to some queues.
 
         Raises:
