@@ -127,6 +127,8 @@ class Queue(RunQueue):
             self.unacked_bytes += size
         if self._may_expire:
             self._expire()
+        if self.room is not None:
+            self.room.made()
         return entry
 
     def _run(self) -> None:
@@ -163,6 +165,8 @@ class Queue(RunQueue):
                 self.unacked += 1
                 self.unacked_bytes += size
             consumer.delivered += 1
+            if self.room is not None:
+                self.room.made()
             consumer.receiver.receive(consumer, entry)
 
     def _note_taken(self, entry: QueuedMessage, no_ack: bool) -> None:
@@ -416,6 +420,8 @@ class Queue(RunQueue):
         ready.clear()
         self.ready_count = self.ready_bytes = 0
         self._purged += count
+        if self.room is not None:
+            self.room.made()
         return count
 
     def delete(self) -> int:

@@ -13,6 +13,7 @@ from attrs import define, field
 from leveret.queues.consumers import Consumers
 from leveret.queues.ready import FifoReady, PriorityReady, ReturnsFirstReady
 from leveret.queues.ready_runs import FifoRuns
+from leveret.queues.room import Room
 from leveret.queues.rules import QueueRules
 from leveret.queues.run import QueuedRun
 from leveret.queues.settings import QueueSettings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from leveret.queues.paged import PagedRun
     from leveret.queues.queue import Queue
     from leveret.queues.ready import Ready
+    from leveret.queues.room import Retry
 
 __all__ = ["QueueBase", "QueueHost", "QueueJournal"]
 
@@ -43,6 +45,10 @@ class QueueHost(Protocol):
 
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> object:
         """Call back when the clock reaches `deadline_ms`."""
+        ...
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call back before the operation that is under way returns, when it is through."""
         ...
 
     def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
@@ -124,6 +130,8 @@ class QueueBase:
     #: Returned messages that wait before they are ready again (delayed retry).
     delayed: int = field(default=0, init=False)
     deleted: bool = field(default=False, init=False)
+    #: Who waits until it can take more; None while nobody ever did.
+    room: Room | None = field(default=None, init=False)
     # The single active consumer, or the exclusive one.
     _active: Consumer | None = field(default=None, init=False)
     _had_consumers: bool = field(default=False, init=False)
@@ -170,6 +178,8 @@ class QueueBase:
         )
         self._drop_head()
         self._expire()
+        if self.room is not None:
+            self.room.made()
         self._lease_ends_ms = None
         self.touch()
 
@@ -193,6 +203,22 @@ class QueueBase:
             self.host.queue_ended(cast("Queue", self), "expired")
 
     # -- limits
+
+    def must_wait(self, message: AnyMessage, *, first: bool = False) -> bool:
+        """Say whether a message would be refused, or would overtake others that wait for room.
+
+        `first` says that it has waited, and is the first of them.
+        """
+        if not self._refuses or self.settings.overflow != "reject-publish":
+            return False
+        return (not first and bool(self.room)) or self._would_overflow(message)
+
+    def wait_for_room(self, retry: Retry) -> Room:
+        """Have `retry` called when the queue can take more; see `Room`."""
+        if self.room is None:
+            self.room = Room(self.host)
+        self.room.wait(retry)
+        return self.room
 
     def _would_overflow(self, message: AnyMessage) -> bool:
         settings = self.settings
@@ -224,6 +250,8 @@ class QueueBase:
         return True
 
     def _kill(self, entry: QueuedMessage, reason: str) -> None:
+        if self.room is not None:
+            self.room.made()
         if entry.stored and self.journal is not None:
             self.journal.settled(entry)
         self._died[reason] = self._died.get(reason, 0) + 1

@@ -8,15 +8,22 @@ if TYPE_CHECKING:
     from leveret.clock import Clock, ManualClock, SystemClock
     from leveret.engine import Channel, Connection
     from leveret.properties import Properties
+    from leveret.service import Delivery, Outgoing, Retry, Service, Worker, open
 
 __all__ = [
     "Broker",
     "Channel",
     "Clock",
     "Connection",
+    "Delivery",
     "ManualClock",
+    "Outgoing",
     "Properties",
+    "Retry",
+    "Service",
     "SystemClock",
+    "Worker",
+    "open",
 ]
 
 # public name -> the module it is imported from when it is first used, so that a program that only
@@ -26,9 +33,15 @@ _HOMES = {
     "Channel": "leveret.engine",
     "Clock": "leveret.clock",
     "Connection": "leveret.engine",
+    "Delivery": "leveret.service",
     "ManualClock": "leveret.clock",
+    "Outgoing": "leveret.service",
     "Properties": "leveret.properties",
+    "Retry": "leveret.service",
+    "Service": "leveret.service",
     "SystemClock": "leveret.clock",
+    "Worker": "leveret.service",
+    "open": "leveret.service",
 }
 
 

@@ -151,6 +151,11 @@ class Requests:
             raise
         return pending
 
+    def forget(self, call: PendingReply) -> None:
+        """Wait for a reply no longer: it is dropped and counted when it comes."""
+        if self._pending.pop(call.correlation_id, None) is not None:
+            self._forget_timer(call)
+
     def _take(self, properties: Properties) -> PendingReply | None:
         pending = self._pending.pop(properties.correlation_id or "", None)
         if pending is not None:

@@ -134,6 +134,10 @@ class VirtualHost:
         """Call back when the clock reaches `deadline_ms`."""
         self.broker.timers.call_at(deadline_ms, call)
 
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call back before the operation that is under way returns, when it is through."""
+        self.broker.work.append(call)
+
     def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         """Take a message that left a queue unconsumed."""
         if self.broker.events.active:

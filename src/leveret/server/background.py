@@ -20,14 +20,20 @@ if TYPE_CHECKING:
     from leveret.server.limits import ServerLimits
     from leveret.server.tls import TLS
 
-__all__ = ["RunningServer", "serve_in_thread"]
+__all__ = ["RunningServer", "keep_in_thread", "serve_in_thread"]
 
 
 class RunningServer:
     """A broker served by a thread, until `close`. It is a context manager that closes."""
 
-    def __init__(self, server: Server, lock: AbstractContextManager[object]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        lock: AbstractContextManager[object],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._server = server
+        self._loop = loop
         self._ending = ExitStack()
         # Takes the lock off the broker's calls; there is nothing to take off before it is on.
         self._unshare: Callable[[], object] = lambda: None
@@ -62,6 +68,32 @@ class RunningServer:
             self._server.serve_instead(broker, reason)
             self._unshare()
             self._unshare = share(broker, self.lock)
+
+    def listen(
+        self,
+        port: int,
+        host: str,
+        *,
+        tls: TLS | None = None,
+        unix_socket: str | Path | None = None,
+    ) -> None:
+        """Listen on an address, beside those listened on already; port 0 takes a free one.
+
+        Raises:
+            OSError: the address cannot be listened on.
+
+        """
+
+        async def start() -> None:
+            await self._server.start(host, port, tls=tls)
+            if unix_socket is not None:
+                await self._server.start_unix(unix_socket)
+
+        self.wait_for(start())
+
+    def wait_for(self, work: Coroutine[object, object, object]) -> None:
+        """Have the server's thread do something, and wait until it is done."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def close(self) -> None:
         """Say goodbye to every client (320, as RabbitMQ does) and end the thread.
@@ -101,19 +133,38 @@ def serve_in_thread(
         RuntimeError: the broker is served already.
 
     """
+    running = keep_in_thread(
+        broker, limits=limits, virtual_host=virtual_host, server_type=server_type
+    )
+    try:
+        running.listen(port, host, tls=tls, unix_socket=unix_socket)
+    except BaseException:
+        running.close()
+        raise
+    return running
+
+
+def keep_in_thread(
+    broker: Broker,
+    *,
+    limits: ServerLimits | None = None,
+    virtual_host: str | None = None,
+    server_type: type[Server] = Server,
+) -> RunningServer:
+    """Keep a broker's time and durability in a new thread; `listen` has it serve clients too.
+
+    Raises:
+        RuntimeError: the broker is served already.
+
+    """
     lock = TurnLock()
     server = server_type(broker, limits=limits, virtual_host=virtual_host, lock=lock)
-    running = RunningServer(server, lock)
     loop = asyncio.new_event_loop()
+    running = RunningServer(server, lock, loop)
     thread = threading.Thread(target=_run, args=(loop,), name=_thread_name(server), daemon=True)
 
-    def wait_for(work: Coroutine[object, object, object]) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result()
-
-    async def start() -> None:
-        await server.start(host, port, tls=tls)
-        if unix_socket is not None:
-            await server.start_unix(unix_socket)
+    async def begin() -> None:
+        server.begin()
 
     def end_loop() -> None:
         loop.call_soon_threadsafe(loop.stop)
@@ -123,8 +174,8 @@ def serve_in_thread(
         thread.start()
         ending.callback(end_loop)
         ending.callback(lambda: running._unshare())
-        ending.callback(lambda: wait_for(server.stop()))
-        wait_for(start())
+        ending.callback(lambda: running.wait_for(server.stop()))
+        running.wait_for(begin())
         running._unshare = share(broker, lock)
         running._ending = ending.pop_all()
     return running

@@ -74,6 +74,8 @@ class Server:
         self._commits: GroupCommits
         #: Why publishers are stopped: "memory", "disk".
         self.alarms: set[str] = set()
+        #: Told when an alarm is set or cleared.
+        self.on_alarm: Callable[[], object] = lambda: None
         self._failing = False
         self._admission: Admission
         self._with_output: list[ServerConnection] = []
@@ -115,7 +117,7 @@ class Server:
 
         """
         context = context_of(tls)
-        self._begin()
+        self.begin()
         bound = bind_tcp(host, port)
         for sock in bound:
             await self._listeners.listen(self.loop, sock, tls, context)
@@ -129,7 +131,7 @@ class Server:
             RuntimeError: the broker is served already, by another server.
 
         """
-        self._begin()
+        self.begin()
         await self._listeners.listen(self.loop, bind_unix(path), None, None)
 
     async def reload_tls(self) -> None:
@@ -170,7 +172,13 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_gone.wait(), timeout_s)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Keep the broker's deadlines, durability and memory; `start` does so as well.
+
+        Raises:
+            RuntimeError: the broker is served already, by another server.
+
+        """
         if self._ticking is not None:
             return
         with self.lock:
@@ -367,6 +375,12 @@ class Server:
             else:
                 connection.unblock()
                 client.read_or_not()
+        self.on_alarm()
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether the caller is the loop itself, for which nothing may wait."""
+        return threading.get_ident() == self._thread
 
     def _blocked_reason(self) -> str:
         return "low on " + " & ".join(sorted(self.alarms, reverse=True))

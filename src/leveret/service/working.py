@@ -1,0 +1,121 @@
+"""The work on one queue, for workers of both faces: what was begun, and how it ended.
+
+A face runs handlers in its own way, in threads or tasks, and tells here what became of each. Everything
+is called under the lock.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from leveret.service.calling import describe
+from leveret.service.errors import DeliveryLostError
+
+if TYPE_CHECKING:
+    from leveret.service.bodies import Body
+    from leveret.service.core import Core
+    from leveret.service.received import Received
+    from leveret.service.retrying import Failures
+
+__all__ = ["Work", "WorkerStatistics"]
+
+logger = logging.getLogger("leveret.service")
+
+
+@frozen
+class WorkerStatistics:
+    """A worker's figures. `seconds` is the time that its handlers took together.
+
+    `lost` counts deliveries that were given back while their handler was still at work.
+    """
+
+    name: str
+    queue: str
+    concurrency: int
+    in_flight: int
+    handled: int
+    retried: int
+    dead_lettered: int
+    rejected: int
+    lost: int
+    seconds: float
+
+
+@define(eq=False)
+class Work:
+    """The work of one worker. `replies` sends what a handler returns to who asked."""
+
+    core: Core
+    name: str
+    queue: str
+    concurrency: int
+    failures: Failures
+    replies: bool = False
+    seconds: float = field(default=0.0, init=False)
+    # outcome -> how many
+    outcomes: dict[str, int] = field(
+        factory=lambda: dict.fromkeys(
+            ("handled", "retried", "dead_lettered", "rejected", "lost"), 0
+        ),
+        init=False,
+    )
+
+    def ended(
+        self, delivery: Received, result: Body, error: Exception | None, seconds: float
+    ) -> None:
+        """Settle a delivery as its handler ended, unless the handler did so itself."""
+        self.seconds += seconds
+        try:
+            outcome = self._settle(delivery, result, error)
+        except DeliveryLostError as lost:
+            outcome = "lost"
+            logger.warning("worker %s: %s", self.name, lost)
+        self.outcomes[outcome] += 1
+
+    def _settle(self, delivery: Received, result: Body, error: Exception | None) -> str:
+        if self.replies:
+            self._reply(delivery, result, error)
+            return "handled" if error is None else "rejected"
+        if error is None:
+            if not delivery.settled:
+                delivery._ack()
+            return "handled"
+        if delivery.settled:
+            logger.error("worker %s failed after it had settled: %s", self.name, describe(error))
+            return "rejected"
+        outcome = self.failures.failed(delivery, error)
+        logger.warning(
+            "worker %s: attempt %d of message %s failed and is %s: %s",
+            self.name,
+            delivery.attempt,
+            delivery.message_id,
+            outcome.replace("_", "-"),
+            describe(error),
+        )
+        return outcome
+
+    def _reply(self, delivery: Received, result: Body, error: Exception | None) -> None:
+        try:
+            self.core.reply(delivery, result, error)
+        except TypeError as unsendable:
+            self.core.reply(delivery, None, unsendable)
+        if error is not None:
+            logger.warning("request to %s failed: %s", self.name, describe(error))
+        if not delivery.settled:
+            delivery._ack()
+
+    def statistics(self, in_flight: int) -> WorkerStatistics:
+        """Return the figures as they are now; the face knows how many handlers are at work."""
+        return WorkerStatistics(
+            name=self.name,
+            queue=self.queue,
+            concurrency=self.concurrency,
+            in_flight=in_flight,
+            seconds=self.seconds,
+            **self.outcomes,
+        )
+
+
