@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from leveret.clock import Clock, ManualClock, SystemClock
     from leveret.engine import Channel, Connection
     from leveret.properties import Properties
-    from leveret.service import Delivery, Outgoing, Retry, Service, Worker, open
+    from leveret.service import Delivery, Outgoing, Retry, Service, Worker
+    from leveret.service import open as open  # noqa: A004 # leveret.open
 
 __all__ = [
     "Broker",

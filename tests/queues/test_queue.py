@@ -37,6 +37,9 @@ class Host:
         self.calls.append((deadline_ms, call))
         self.calls.sort(key=lambda due: due[0])
 
+    def soon(self, call: Callable[[], None]) -> None:
+        call()
+
     def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         self.deaths.append((message.body.decode(), reason))
 

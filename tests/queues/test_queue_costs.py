@@ -60,6 +60,9 @@ class Nowhere:
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
         return
 
+    def soon(self, call: Callable[[], None]) -> None:
+        call()
+
     def message_died(self, queue: Queue, message: AnyMessage, reason: str) -> None:
         return
 

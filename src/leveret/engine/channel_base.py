@@ -84,6 +84,8 @@ class ChannelBase:
     _tx: Transaction | None = field(default=None, init=False)
     # When the next check for consumers that do not acknowledge is due; None while none is.
     _timeout_check_ms: int | None = field(default=None, init=False)
+    # What cancels it: a channel that is closed is not to be kept for its sake.
+    _timeout_timer: tuple[int, int] | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.listener = self._given_listener or Callbacks(cast("Channel", self))
@@ -172,6 +174,8 @@ class ChannelBase:
             return
         self.closed = str(error) if error else "it was closed"
         self.connection.channels.pop(self.number, None)
+        if self._timeout_timer is not None:
+            self.connection.broker.timers.cancel(self._timeout_timer)
         if self._reply_consumer is not None:
             self.connection.broker.replies.remove(self._reply_consumer)
         if held is None:

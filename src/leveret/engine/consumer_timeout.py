@@ -33,7 +33,9 @@ class TimeoutMethods(SettleMethods):
 
     def _check_timeouts_at(self, deadline_ms: int) -> None:
         self._timeout_check_ms = deadline_ms
-        self._host.call_at(deadline_ms, self._check_timeouts)
+        if self._timeout_timer is not None:
+            self._host.broker.timers.cancel(self._timeout_timer)
+        self._timeout_timer = self._host.call_at(deadline_ms, self._check_timeouts)
 
     def _timeout_of(self, entry: QueuedMessage | QueuedRun) -> int | None:
         """Return how long a delivery may be unacknowledged, in milliseconds; None is for ever."""

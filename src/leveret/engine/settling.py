@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leveret.engine.transactions import Settlement
-    from leveret.queues import Consumer, Queue, QueuedMessage, QueuedRun
+    from leveret.queues import AnyMessage, Consumer, Queue, QueuedMessage, QueuedRun
 
 __all__ = ["SettleMethods"]
 
@@ -173,6 +173,22 @@ class SettleMethods(ChannelBase):
         entries, self._unacked = self._unacked, {}
         self._oldest_tag = self._next_tag
         self.settle_entries("reject_requeue", entries)
+
+    def is_held(self, delivery_tag: int) -> bool:
+        """Say whether a delivery is unacknowledged still."""
+        runs = self._held_runs
+        return delivery_tag in self._unacked or any(
+            held.first_tag <= delivery_tag < held.end_tag for held in runs
+        )
+
+    def replace_held(self, delivery_tag: int, message: AnyMessage) -> None:
+        """Have an unacknowledged delivery be of another message from now on.
+
+        For one that is rejected next: its dead letter then says more. leveret's own.
+        """
+        if self._held_runs:
+            self.part_runs()
+        self._unacked[delivery_tag].message = message
 
     def _settle(self, how: Settlement, delivery_tag: int, multiple: bool) -> None:
         entries = self._collect(delivery_tag, multiple)

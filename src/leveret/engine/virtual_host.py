@@ -130,9 +130,9 @@ class VirtualHost:
         """Return the present in milliseconds."""
         return self.broker.clock.now_ms()
 
-    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
-        """Call back when the clock reaches `deadline_ms`."""
-        self.broker.timers.call_at(deadline_ms, call)
+    def call_at(self, deadline_ms: int, call: Callable[[], None]) -> tuple[int, int]:
+        """Call back when the clock reaches `deadline_ms`; return what `Timers.cancel` takes."""
+        return self.broker.timers.call_at(deadline_ms, call)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Call back before the operation that is under way returns, when it is through."""

@@ -61,7 +61,7 @@ def reply_message(delivery: Received, result: Body, error: Exception | None) -> 
     return Message("", request.reply_to, properties, body)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Calling(Operation):
     """A request that waits for its reply; the broker keeps its timeout."""
 
@@ -85,7 +85,12 @@ class Calling(Operation):
         )
         self._requests = requests
         self._pending = requests.call(
-            exchange, routing_key, content, properties, timeout_ms=timeout_ms, on_done=self._answered
+            exchange,
+            routing_key,
+            content,
+            properties,
+            timeout_ms=timeout_ms,
+            on_done=self._answered,
         )
 
     def _answered(self, pending: PendingReply) -> None:
@@ -95,8 +100,8 @@ class Calling(Operation):
             self.finish(error)
             return
         self.reply = Reply(Message("", "", reply.properties, reply.body))
-        error = self.reply.headers.get(ERROR)
-        self.finish(CallFailedError(str(error)) if error is not None else None)
+        failure = self.reply.headers.get(ERROR)
+        self.finish(CallFailedError(str(failure)) if failure is not None else None)
 
     def timeout_error(self, timeout_ms: int) -> LeveretError:
         """Never asked: the requests keep the time."""

@@ -6,7 +6,6 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from leveret.service.consuming import Subscription
-from leveret.service.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from leveret.errors import LeveretError
     from leveret.properties import FieldTable
     from leveret.service.core import Core
+    from leveret.service.delivery import Delivery
 
 __all__ = ["Consumer", "Inbox"]
 

@@ -39,7 +39,7 @@ class Source(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Subscription(SilentListener, Generic[D]):
     """A consumer of one queue. Everything is called under the lock.
 
@@ -136,7 +136,7 @@ class Subscription(SilentListener, Generic[D]):
         self._end(kind(f"queue '{self.queue}' is not consumed from any more: {why}"))
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Getting(Operation, Generic[D]):
     """Waits for one message of a queue."""
 

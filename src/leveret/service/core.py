@@ -7,38 +7,36 @@ event loop is alone with the broker.
 from __future__ import annotations
 
 from collections import deque
-from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 
-from leveret.engine import Connection
-from leveret.engine.callbacks import Callbacks
 from leveret.service.calling import Calling, reply_message
 from leveret.service.consuming import Getting, Subscription
 from leveret.service.durations import milliseconds
 from leveret.service.errors import ServiceClosedError
 from leveret.service.publishing import Outgoing, OwnChannel, Publication, Publisher
-from leveret.service.received import Received
 from leveret.service.retrying import Failures
 from leveret.service.working import Work
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager, ExitStack
 
     from leveret.broker import Broker
     from leveret.clock import Clock
     from leveret.config import Topology
-    from leveret.engine import Channel
+    from leveret.engine import Channel, Connection
+    from leveret.engine.callbacks import Callbacks
     from leveret.engine.requests import Requests
     from leveret.properties import FieldValue
     from leveret.queues import Message, Queue
-    from leveret.server import Server, ServerLimits
+    from leveret.server import Server
     from leveret.service.bodies import Body
-    from leveret.service.consuming import Source
     from leveret.service.durations import Duration
+    from leveret.service.received import Received
     from leveret.service.retrying import Retry
 
 __all__ = ["Core", "make_broker"]
@@ -85,7 +83,7 @@ class _AtOnce(deque[Any]):
         call()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Core:
     """One open broker, with a connection of its own to one of its virtual hosts."""
 
@@ -122,7 +120,7 @@ class Core:
     # -- publishing
 
     def outgoing_headers(self, outgoing: Outgoing, observing: ExitStack) -> dict[str, FieldValue]:
-        """Return the headers to send, with what observers add; their contexts last as it is sent."""
+        """Return the headers to send, with what observers add while it is sent."""
         headers = outgoing.all_headers()
         for observer in self.observers:
             publishing = getattr(observer, "publishing", None)
@@ -188,7 +186,11 @@ class Core:
     # -- requests
 
     def call(
-        self, name: str, body: Body, headers: Mapping[str, FieldValue] | None, timeout: Duration | None
+        self,
+        name: str,
+        body: Body,
+        headers: Mapping[str, FieldValue] | None,
+        timeout: Duration | None,
     ) -> Calling:
         """Send a request to a name of the file's `requests`, or to a queue.
 
@@ -299,7 +301,7 @@ class Core:
             self.connection.close()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Got:
     """The source of what was taken one by one."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Delayed", "Delivery"]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Delivery(Received):
     """A message that was handed out. As a context manager it acks, or rejects on an error.
 
@@ -82,13 +82,16 @@ class Delivery(Received):
                 self.reject()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Delayed:
     """A message that the broker holds back until `due_ms` of its clock."""
 
     id: int
     due_ms: int
     _core: Core
+
+    def __repr__(self) -> str:
+        return f"<Delayed {self.id} until {self.due_ms}>"
 
     def cancel(self) -> bool:
         """Drop it; return False where it was on its way already."""

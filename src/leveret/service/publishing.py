@@ -1,7 +1,8 @@
 """Publishing for both faces: each message until the broker took it, with room waited for.
 
-A message waits before anything of it is done: while publishers are stopped (memory, disk), and while
-one of the queues it goes to is full and would refuse it. Then it goes to all its queues in one turn.
+A message waits before anything of it is done: while publishers are stopped (memory, disk), and
+while one of the queues it goes to is full and would refuse it. Then it goes to all its queues in
+one turn.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ __all__ = ["Outgoing", "OwnChannel", "Publication", "Publisher"]
 
 
 class OwnChannel(Channel):
-    """A channel that outlives its refusals: many users share it, and one's mistake is no other's."""
+    """A channel that outlives its refusals: many share it, one's mistake is no other's."""
 
     __slots__ = ()
 
@@ -102,7 +103,7 @@ class Outgoing:
         return {**(given or {}), **(self.headers or {})}
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Publication(Operation):
     """A message on its way to the broker's word that it took it."""
 
@@ -146,7 +147,7 @@ class Publication(Operation):
             self.publisher.forget(self)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Publisher(SilentListener):
     """Publishes on one channel in confirm mode, whose listener it is. Used under the lock."""
 

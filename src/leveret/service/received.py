@@ -27,7 +27,7 @@ LAST_ERROR = "x-last-error"
 FIRST_FAILED_AT = "x-first-failed-at"
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class ReceivedMessage:
     """A message, read in the ways a handler wants it."""
 
@@ -77,7 +77,7 @@ class ReceivedMessage:
         return json.loads(self.message.body)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Received(ReceivedMessage):
     """A delivery. What is named with an underscore is called under the broker's lock."""
 
@@ -89,6 +89,13 @@ class Received(ReceivedMessage):
     queue: str
     #: What became of it: "acked", "requeued", "rejected", or "" while nothing did.
     settled: str = field(default="", init=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.delivery_tag} of queue {self.queue!r}, routing key"
+            f" {self.routing_key!r}, {self.message.size} bytes{', ' * bool(self.settled)}"
+            f"{self.settled}>"
+        )
 
     @property
     def exchange(self) -> str:

@@ -1,8 +1,8 @@
 """What becomes of a message whose handler failed: again later, or to the dead letters.
 
 A message that is to be tried again leaves its queue at once and is held back by the broker, so that
-nobody sleeps with it in hand and those behind it go on; in the same turn the delivery is acknowledged,
-so that after a crash either both happened or neither.
+nobody sleeps with it in hand and those behind it go on; in the same turn the delivery is
+acknowledged, so that after a crash either both happened or neither.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from leveret.service.received import ATTEMPT, FIRST_FAILED_AT, LAST_ERROR
 if TYPE_CHECKING:
     from leveret.queues import AnyMessage
     from leveret.service.core import Core
+    from leveret.service.durations import Duration
     from leveret.service.received import Received
 
 __all__ = ["Failures", "Retry"]
@@ -47,9 +48,9 @@ class Retry:
     """
 
     attempts: int = 5
-    first_ms: int = field(default=1.0, converter=milliseconds, alias="first")
+    first: Duration = "1s"
     factor: float = 2.0
-    max_ms: int = field(default=60.0, converter=milliseconds, alias="max")
+    max: Duration = "1m"
     jitter: float = 0.0
     retry_on: tuple[type[Exception], ...] = (Exception,)
     give_up_on: tuple[type[Exception], ...] = ()
@@ -57,9 +58,11 @@ class Retry:
 
     def __attrs_post_init__(self) -> None:
         if self.attempts < 1:
-            raise ValueError(f"a message is attempted once or more often, not {self.attempts} times")
+            raise ValueError(f"attempts are 1 or more, not {self.attempts}")
         if self.factor < 1:
             raise ValueError(f"the factor of a backoff is 1 or more, not {self.factor}")
+        if milliseconds(self.max) < milliseconds(self.first):
+            raise ValueError(f"the largest delay, {self.max}, is below the first, {self.first}")
         if not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter is a share from 0 to 1, not {self.jitter}")
 
@@ -69,21 +72,22 @@ class Retry:
 
     def delay_ms(self, attempt: int, chance: random.Random) -> int:
         """Return how long to wait after an attempt, counted from 1, has failed."""
+        max_ms = milliseconds(self.max)
         try:
-            delay_ms = min(self.first_ms * self.factor ** (attempt - 1), self.max_ms)
+            delay_ms = min(milliseconds(self.first) * self.factor ** (attempt - 1), max_ms)
         except OverflowError:
-            delay_ms = self.max_ms
+            delay_ms = max_ms
         if self.jitter:
             delay_ms *= 1 + self.jitter * chance.uniform(-1, 1)
         return round(delay_ms)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Failures:
     """Decides on the failed messages of one queue. Everything is called under the lock.
 
-    Without `retry` there is one attempt. Without `dead_letter` what is given up is rejected, and goes
-    where the queue's own dead-letter exchange leads; with neither, it is dropped, and logged.
+    Without `retry` there is one attempt. Without `dead_letter` what is given up is rejected, and
+    goes where the queue's own dead-letter exchange leads; with neither, it is dropped, and logged.
     """
 
     core: Core

@@ -16,12 +16,10 @@ from leveret.service.delivery import Delayed, Delivery
 from leveret.service.durations import milliseconds
 from leveret.service.errors import BatchError
 from leveret.service.publishing import Outgoing
-from leveret.service.retrying import Failures
 from leveret.service.statistics import ServiceStatistics
 from leveret.service.subscribing import subscription_options
 from leveret.service.threads import wait_for
 from leveret.service.worker import Worker
-from leveret.service.working import Work
 
 if TYPE_CHECKING:
     import os
@@ -65,9 +63,7 @@ class Service:
         limits: ServerLimits | None = None,
         observers: Sequence[object] = (),
     ) -> None:
-        broker, topology = make_broker(
-            source, data=data, clock=clock, profile=profile, seed=seed
-        )
+        broker, topology = make_broker(source, data=data, clock=clock, profile=profile, seed=seed)
         with ExitStack() as undoing:
             undoing.callback(broker.close)
             self._running = keep_in_thread(broker, limits=limits)
@@ -144,12 +140,15 @@ class Service:
         return self._delayed(publication)
 
     def publish_many(
-        self, messages: Iterable[Outgoing | tuple[str, str, Body]], *, timeout: Duration | None = None
+        self,
+        messages: Iterable[Outgoing | tuple[str, str, Body]],
+        *,
+        timeout: Duration | None = None,
     ) -> list[Delayed | None]:
         """Publish messages in order, and return when the broker has them all.
 
-        Each is an `Outgoing`, or exchange, routing key and body. With `data` they share their way to
-        the disk. `timeout` is for all together.
+        Each is an `Outgoing`, or exchange, routing key and body. With `data` they share their way
+        to the disk. `timeout` is for all together.
 
         Raises:
             BatchError: some were not taken; it says which and why. The others were.

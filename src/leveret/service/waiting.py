@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Operation"]
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Operation:
     """Something under way. Everything is called under the broker's lock.
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
-
 from leveret.errors import LeveretError
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ logger = logging.getLogger("leveret.service")
 class Worker:
     """Handles the messages of one queue in threads of its own, until it is stopped.
 
-    A handler that returns has its delivery acked; one that raises has it tried again or given up, as
-    the worker's retry policy says. A coroutine function runs in an event loop of its thread.
+    A handler that returns has its delivery acked; one that raises has it tried again or given up,
+    as the worker's retry policy says. A coroutine function runs in an event loop of its thread.
     """
 
     def __init__(
@@ -69,9 +68,9 @@ class Worker:
     def stop(self, timeout: float | None = None) -> bool:
         """Take nothing new, and wait until what is at work is handled and acked.
 
-        What was delivered and not begun goes back to its queue at once. Return False where that took
-        longer than `timeout` seconds: those handlers go on, and their messages come again when the
-        service is closed. A handler that stops its own worker does not wait for itself.
+        What was delivered and not begun goes back to its queue at once. Return False where that
+        took longer than `timeout` seconds: those handlers go on, and their messages come again when
+        the service is closed. A handler that stops its own worker does not wait for itself.
         """
         self.begin_to_stop()
         if threading.current_thread() in self._threads:

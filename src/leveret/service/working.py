@@ -1,7 +1,7 @@
 """The work on one queue, for workers of both faces: what was begun, and how it ended.
 
-A face runs handlers in its own way, in threads or tasks, and tells here what became of each. Everything
-is called under the lock.
+A face runs handlers in its own way, in threads or tasks, and tells here what became of each.
+Everything is called under the lock.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class WorkerStatistics:
     seconds: float
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Work:
     """The work of one worker. `replies` sends what a handler returns to who asked."""
 
@@ -117,5 +117,3 @@ class Work:
             seconds=self.seconds,
             **self.outcomes,
         )
-
-

@@ -1,4 +1,4 @@
-"""The broker on asyncio: served in the running loop."""
+"""A broker served to AMQP clients in the running loop."""
 
 from __future__ import annotations
 

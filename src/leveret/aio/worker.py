@@ -1,0 +1,144 @@
+"""A worker on tasks: handlers called for the messages of a queue, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from contextlib import ExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self
+
+from leveret.errors import LeveretError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from leveret.aio.consumer import Inbox
+    from leveret.aio.delivery import Delivery
+    from leveret.service.working import Work, WorkerStatistics
+
+__all__ = ["Worker"]
+
+logger = logging.getLogger("leveret.service")
+
+
+class Worker:
+    """Handles the messages of one queue in tasks of its own, until it is stopped.
+
+    A handler that returns has its delivery acked; one that raises has it tried again or given up,
+    as the worker's retry policy says. One that is no coroutine function runs in a thread, and
+    leaves the settling of its delivery to the worker.
+    """
+
+    def __init__(
+        self, work: Work, handler: Callable[[Delivery], Any], open_inbox: Callable[[], Inbox]
+    ) -> None:
+        self._work = work
+        self._handler = handler
+        self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004 # not whether, but which
+        )
+        self._open_inbox = open_inbox
+        self._inbox = open_inbox()
+        self._inbox.start()
+        self._stopping = False
+        self._tasks = [
+            asyncio.create_task(self._run(), name=f"{work.name}-{number}")
+            for number in range(1, work.concurrency + 1)
+        ]
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self._work.name
+
+    @property
+    def error(self) -> LeveretError | None:
+        """Why it ended by itself: its queue is gone. None while it works."""
+        return self._inbox.error
+
+    def statistics(self) -> WorkerStatistics:
+        """Return its figures as they are now."""
+        return self._work.statistics(self._inbox.in_hands)
+
+    async def stop(self, timeout: float | None = None) -> bool:  # as for threads
+        """Take nothing new, and wait until what is at work is handled and acked.
+
+        What was delivered and not begun goes back to its queue at once. Return False where that
+        took longer than `timeout` seconds: those handlers are cancelled, and their messages come
+        again. A handler that stops its own worker does not wait for itself.
+        """
+        self.begin_to_stop()
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
+        if not others:
+            return False
+        _, late = await asyncio.wait(others, timeout=timeout)
+        self.force()
+        return not late
+
+    def begin_to_stop(self) -> None:
+        """Take nothing new."""
+        self._stopping = True
+        self._inbox.close()
+
+    def force(self) -> None:
+        """Cancel the handlers at work."""
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            delivery = await self._inbox.take()
+            if delivery is not None:
+                await self._handle(delivery)
+            elif not self._begin_again():
+                return
+
+    def _begin_again(self) -> bool:
+        """Subscribe again where the broker ended the subscription, and the queue is there still."""
+        work = self._work
+        if self._stopping or work.core.closing:
+            return False
+        if self._inbox.error is None:  # another task did it
+            return True
+        inbox = self._open_inbox()
+        try:
+            inbox.start()
+        except LeveretError as error:
+            logger.error("worker %s ends: %s", work.name, error)
+            self._stopping = True
+            return False
+        logger.warning("worker %s begins again: %s", work.name, self._inbox.error)
+        self._inbox = inbox
+        return True
+
+    async def _handle(self, delivery: Delivery) -> None:
+        work = self._work
+        error: Exception | None = None
+        result = None
+        began = perf_counter()
+        try:
+            with ExitStack() as contexts:
+                work.core.observed(delivery, work.queue, contexts)
+                if self._is_async:
+                    result = await self._handler(delivery)
+                else:
+                    result = await asyncio.to_thread(self._handler, delivery)
+        except asyncio.CancelledError:
+            # Forced: nobody knows how far it came, so the message comes again.
+            if not (delivery.settled or work.core.closing):
+                delivery._nack(requeue=True)
+            raise
+        except Exception as raised:
+            error = raised
+        work.ended(delivery, result, error, perf_counter() - began)
+        if error is not None:
+            logger.debug("the handler of worker %s failed", work.name, exc_info=error)
