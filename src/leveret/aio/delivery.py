@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leveret.service.core import Core
-    from leveret.service.durations import Duration
 
 __all__ = ["Delayed", "Delivery"]
 
@@ -50,15 +49,6 @@ class Delivery(Received):
 
         """
         self._nack(requeue=False)
-
-    async def extend(self, duration: Duration) -> None:
-        """Keep it for so long from now, where its queue or consumer has a visibility timeout.
-
-        Raises:
-            DeliveryLostError: it was settled before, or was given back meanwhile.
-
-        """
-        self._extend(duration)
 
     async def __aenter__(self) -> Self:
         return self

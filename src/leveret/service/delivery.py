@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leveret.service.core import Core
-    from leveret.service.durations import Duration
 
 __all__ = ["Delayed", "Delivery"]
 
@@ -55,16 +54,6 @@ class Delivery(Received):
 
         """
         self.nack(requeue=False)
-
-    def extend(self, duration: Duration) -> None:
-        """Keep it for so long from now, where its queue or consumer has a visibility timeout.
-
-        Raises:
-            DeliveryLostError: it was settled before, or was given back meanwhile.
-
-        """
-        with self._lock:
-            self._extend(duration)
 
     def __enter__(self) -> Self:
         return self

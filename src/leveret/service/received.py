@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from leveret.errors import AMQPError
-from leveret.service.durations import milliseconds
 from leveret.service.errors import DeliveryLostError
 
 if TYPE_CHECKING:
     from leveret.properties import FieldValue, Properties
     from leveret.queues import AnyMessage
     from leveret.service.consuming import Source
-    from leveret.service.durations import Duration
 
 __all__ = ["ATTEMPT", "FIRST_FAILED_AT", "LAST_ERROR", "Received", "ReceivedMessage"]
 
@@ -156,11 +153,3 @@ class Received(ReceivedMessage):
         self._source.channel.replace_held(self.delivery_tag, message)
         self._source.channel.basic_reject(self.delivery_tag, requeue=False)
         self._source.settled()
-
-    def _extend(self, duration: Duration) -> None:
-        if self.settled:
-            raise DeliveryLostError(f"{self._name()} is {self.settled} already")
-        try:
-            self._source.channel.extend(self.delivery_tag, milliseconds(duration))
-        except AMQPError as error:
-            raise DeliveryLostError(f"{self._name()} cannot be extended: {error.text}") from None
