@@ -10,6 +10,7 @@ import pytest
 
 import leveret
 from leveret import errors
+from leveret.server import ServerLimits
 from leveret.service import (
     BatchError,
     PublishTimeoutError,
@@ -114,7 +115,7 @@ def test_a_refusal_is_rabbitmqs_and_hurts_no_other_publish(broker: leveret.Servi
 
 
 def test_a_mandatory_message_that_no_queue_takes_is_refused(broker: leveret.Service) -> None:
-    with pytest.raises(UnroutableError, match="exchange 'orders' with routing key 'invoice.new'"):
+    with pytest.raises(UnroutableError, match="with routing key 'invoice\\.new'"):
         broker.publish("orders", "invoice.new", "x", mandatory=True)
     broker.publish("orders", "invoice.new", "x")  # as over AMQP: dropped
 
@@ -273,15 +274,16 @@ def test_room_is_offered_to_the_next_in_line_when_the_first_gives_up(topology: P
 
 
 def test_publishers_wait_while_memory_is_short(topology: Path) -> None:
-    limits = leveret.server.ServerLimits(memory_bytes=1_000_000)
+    limits = ServerLimits(memory_bytes=1_000_000)
     clock = leveret.ManualClock()
     with (
         leveret.open(topology, limits=limits, clock=clock) as broker,
         ThreadPoolExecutor(1) as others,
     ):
-        # More than is looked at in one go: the alarm is set by the publish itself.
-        for _ in range(20):
-            broker.publish("", "billing", bytes(1_000_000))
+        broker.publish("", "billing", bytes(2_000_000))
+        server = broker.serve(port=0).server
+        while not server.alarms:  # memory is looked at once a second
+            threading.Event().wait(0.01)
         waiting = others.submit(broker.publish, "", "billing", "x", timeout=10)
         stopped = threading.Event()
         while not stopped.is_set():

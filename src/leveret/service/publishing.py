@@ -143,8 +143,7 @@ class Publication(Operation):
         room, retry, self.room, self.retry = self.room, self.retry, None, None
         if room is not None and retry is not None:
             room.leave(retry)
-        elif not self._taken:
-            self.publisher.forget(self)
+        self.publisher.forget(self)
 
 
 @define(eq=False, repr=False)
@@ -163,6 +162,8 @@ class Publisher(SilentListener):
     _current: Publication | None = field(default=None, init=False)
     # Waiting while publishers are stopped.
     _stopped: deque[Publication] = field(factory=deque, init=False)
+    # Waiting for room in a queue -> None.
+    _in_line: dict[Publication, None] = field(factory=dict, init=False)
     # (group, publication held back) that is not durable yet
     _held: deque[tuple[int, Publication]] = field(factory=deque, init=False)
 
@@ -192,6 +193,7 @@ class Publisher(SilentListener):
             return True
         if self.server.alarms:
             publication.room = publication.retry = None
+            self._in_line.pop(publication, None)
             reasons = " and ".join(sorted(self.server.alarms))
             publication.waits_for = f"publishers are stopped, since {reasons} is short"
             self._stopped.append(publication)
@@ -203,8 +205,10 @@ class Publisher(SilentListener):
             publication.waits_for = f"queue '{full.name}' is full ({_limits(full)})"
             publication.retry = partial(self._attempt, publication)
             publication.room = full.wait_for_room(publication.retry)
+            self._in_line[publication] = None
             return True
         publication.room = publication.retry = None
+        self._in_line.pop(publication, None)
         try:
             self._send(publication)
         except AMQPError as error:
@@ -250,7 +254,8 @@ class Publisher(SilentListener):
             publication.finish()
 
     def forget(self, publication: Publication) -> None:
-        """Have a message that waits while publishers are stopped not be published."""
+        """Have a message that waits not be published; one that the broker has stays with it."""
+        self._in_line.pop(publication, None)
         if publication in self._stopped:
             self._stopped.remove(publication)
 
@@ -270,6 +275,9 @@ class Publisher(SilentListener):
     def close(self) -> None:
         """End everything that waits, and publish no more."""
         self._ended = True
+        for publication in list(self._in_line):
+            publication.cancel()
+            publication.finish(ServiceClosedError("the service was closed meanwhile"))
         waiting = [*self._stopped, *self._unconfirmed.values(), *(p for _, p in self._held)]
         self._stopped.clear()
         self._unconfirmed.clear()
