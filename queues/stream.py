@@ -157,9 +157,10 @@ class StreamQueue(Queue):
     def ack(self, entries: Sequence[QueuedMessage]) -> None:
         """Take note that deliveries, all of one consumer, were handled; it gets more."""
         self._settle(entries)
-        self._acked += len(entries)
-        self._note_handled(entries)
-        self._after_settling(entries)
+        if not self.deleted:
+            self._acked += len(entries)
+            self._note_handled(entries)
+            self._after_settling(entries)
 
     def _note_handled(self, entries: Iterable[QueuedMessage]) -> None:
         for entry in entries:
@@ -306,8 +307,8 @@ class StreamQueue(Queue):
         self.log.store = store
 
     def restored(self, next_position: int) -> None:
-        """Take note that the log has all that was kept; retention is looked at."""
-        self._retain()
+        """Take note that the log has all that was kept. Retention waits for the next segment."""
+        self.ready_count, self.ready_bytes = self.log.count, self.log.body_bytes
 
     def page_out(self, keep: int) -> None:
         """Let what the disk has leave memory, but for what consumers are reading."""

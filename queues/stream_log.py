@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
@@ -103,12 +104,12 @@ class Segment:
 
 @define(eq=False)
 class StreamLog:
-    """The log. The sizes are parameters so that tests can make them small."""
+    """The log. The sizes are parameters, so that tests can make them small."""
 
     segment_bytes: int = SEGMENT_BYTES
-    chunk_messages: int = CHUNK_MESSAGES
-    chunk_bytes: int = CHUNK_BYTES
-    keep_chunks: int = KEEP_CHUNKS
+    chunk_messages: int = field(factory=lambda: CHUNK_MESSAGES)
+    chunk_bytes: int = field(factory=lambda: CHUNK_BYTES)
+    keep_chunks: int = field(factory=lambda: KEEP_CHUNKS)
     store: StreamStore | None = None
     #: The offset that the next message gets.
     next_offset: int = field(default=0, init=False)
@@ -128,7 +129,7 @@ class StreamLog:
     @property
     def first_offset(self) -> int:
         """The offset of the first message that is there; `next_offset` where none is."""
-        return self.next_offset - self.count
+        return self.segments[0].first if self.segments else self.next_offset
 
     @property
     def memory_bytes(self) -> int:
@@ -194,6 +195,7 @@ class StreamLog:
         last = there.chunks[-1] if there.chunks else None
         if (
             last is None
+            or last.end != first
             or last.end - last.first + count > self.chunk_messages
             or last.body_bytes + body_bytes > self.chunk_bytes
         ):
@@ -230,16 +232,21 @@ class StreamLog:
             chunk.messages, chunk.times = [], []
 
     def enter(self, offset: int) -> Chunk:
-        """Return the chunk of an offset that is there, in memory until `leave`.
+        """Return the chunk of an offset between first and next, in memory until `leave`.
+
+        Where a damaged file was repaired offsets may be missing; then it is the chunk behind them.
 
         Raises:
             StorageError: it cannot be read.
 
         """
         segments = self.segments
-        segment = segments[bisect_right(segments, offset, key=_FIRST) - 1]
-        chunks = segment.chunks
+        at = bisect_right(segments, offset, key=_FIRST) - 1
+        chunks = segments[at].chunks
         chunk = chunks[bisect_right(chunks, offset, key=_FIRST) - 1]
+        if offset >= chunk.end:
+            behind = bisect_right(chunks, offset, key=_FIRST)
+            chunk = chunks[behind] if behind < len(chunks) else segments[at + 1].chunks[0]
         self._load(chunk)
         chunk.readers += 1
         return chunk
@@ -253,7 +260,9 @@ class StreamLog:
     def _load(self, chunk: Chunk) -> None:
         if not chunk.messages:
             assert self.store is not None
-            chunk.messages, chunk.times = self.store.read(chunk.first, chunk.end)
+            messages, times = self.store.read(chunk.first, chunk.end)
+            assert len(messages) == chunk.end - chunk.first
+            chunk.messages, chunk.times = messages, times
             self.held_count += len(chunk.messages)
             self.held_bytes += chunk.body_bytes
 
@@ -284,7 +293,7 @@ class StreamLog:
         offset = self.first_offset
         while offset < self.next_offset:
             chunk = self.enter(offset)
-            yield from enumerate(chunk.messages, offset)
+            yield from enumerate(chunk.messages, chunk.first)
             offset = chunk.end
             self.leave(chunk)
 
@@ -319,7 +328,7 @@ class StreamLog:
         """Assert the invariants."""
         chunks = [chunk for segment in self.segments for chunk in segment.chunks]
         assert all(segment.chunks[0].first == segment.first for segment in self.segments)
-        assert [c.first for c in chunks[1:]] == [c.end for c in chunks[:-1]]
+        assert all(chunk.end <= then.first for chunk, then in pairwise(chunks))
         assert not chunks or chunks[0].first == self.first_offset
         assert not chunks or chunks[-1].end == self.next_offset
         assert self.count == sum(chunk.end - chunk.first for chunk in chunks)

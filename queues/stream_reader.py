@@ -58,13 +58,14 @@ class StreamReader:
         while self._returned:
             offset = heappop(self._returned)
             if offset >= first:
+                self._stand_at(offset)
                 return self._entry(queue, offset, redelivered=True)
             self.settle(offset)
         if self.offset < first:
             self.offset = first
-        offset = self.offset
-        if offset >= self.log.next_offset:
+        if self.offset >= self.log.next_offset:
             return None
+        offset = self._stand_at(self.offset)
         group = self.group
         redelivered = group is not None and offset < group.delivered_end
         entry = self._entry(queue, offset, redelivered=redelivered)
@@ -74,11 +75,17 @@ class StreamReader:
             group.delivered_end = max(group.delivered_end, offset + 1)
         return entry
 
-    def _entry(self, queue: Queue, offset: int, *, redelivered: bool) -> StreamEntry:
+    def _stand_at(self, offset: int) -> int:
+        """Stand in the chunk of an offset; return it, or the next that there is."""
         chunk = self._chunk
         if chunk is None or not chunk.first <= offset < chunk.end:
             self.rest()
             chunk = self._chunk = self.log.enter(offset)
+        return max(offset, chunk.first)
+
+    def _entry(self, queue: Queue, offset: int, *, redelivered: bool) -> StreamEntry:
+        chunk = self._chunk
+        assert chunk is not None
         message = with_offset(chunk.messages[offset - chunk.first], offset)
         return StreamEntry(message, queue, offset, None, redelivered, reader=self)
 

@@ -178,3 +178,14 @@ def test_what_retention_dropped_while_it_was_given_back_is_passed_over(
     assert [line.split(":")[1].strip() for line in inbox.take()] == ["20", "21"]
     channel.basic_ack(4, multiple=True)
     assert lag(broker)["g"][0] == 21
+
+
+def test_what_is_acknowledged_after_the_stream_is_gone_leaves_no_group(
+    broker: Rig, channel: Channel
+) -> None:
+    broker.stream(2)
+    join(broker, channel)
+    broker.queue_delete("s")
+    channel.basic_ack(1)
+    broker.stream(2)
+    assert lag(broker) == {}

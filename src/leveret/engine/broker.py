@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from leveret.engine.connection import Connection
+from leveret.engine.durable import keep_messages
 from leveret.engine.events import Events
 from leveret.engine.permissions import Permission, User, Users
 from leveret.engine.profile import DEFAULT_PROFILE, Profile
@@ -134,7 +135,7 @@ class Broker:
         for host in self.virtual_hosts.values():
             for queue in host.queues.values():
                 if queue.journal_id:
-                    queue.journal = journal.queue_journal(queue.journal_id)
+                    keep_messages(queue, journal)
 
     def new_queue_id(self) -> int:
         """Return an id for a durable queue that no other ever had."""

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from leveret.engine.broker import Broker
+    from leveret.engine.ports import Journal
     from leveret.exchanges import Exchange
     from leveret.properties import FieldValue
     from leveret.queues import Queue
+    from leveret.queues.stream import StreamQueue
 
 __all__ = ["KINDS", "forget_defaults", "note_all", "restore"]
 
@@ -38,7 +40,16 @@ KINDS = (
     "held_ids",
     "held_message",
     "identifier",
+    "stream_offset",
 )
+
+
+def keep_messages(queue: Queue, journal: Journal) -> None:
+    """Have a journal keep the messages of a durable queue, which it knows by `journal_id`."""
+    queue.journal = journal.queue_journal(queue.journal_id)
+    if queue.settings.type == "stream":
+        stream = cast("StreamQueue", queue)
+        stream.keep_in(journal.stream_store(queue.journal_id, stream.log.next_offset))
 
 
 def exchange_value(exchange: Exchange) -> dict[str, FieldValue]:
@@ -151,6 +162,10 @@ def restore(
         case "identifier":
             host, owner, name, slot = key
             broker.virtual_hosts[host].duplicates.restore(owner, name, int(slot), fields)
+        case "stream_offset":
+            host, name, group = key
+            stream = cast("StreamQueue", broker.virtual_hosts[host].queues[name])
+            stream.groups.restore(group, fields["offset"])
         case _:
             raise ValueError(f"there is no kind of object {kind!r}")
 

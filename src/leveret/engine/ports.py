@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from leveret.errors import AMQPError
     from leveret.properties import FieldValue
     from leveret.queues import AnyMessage, QueuedRun, QueueJournal
+    from leveret.queues.stream_log import StreamStore
 
 __all__ = ["AwaitsDurability", "ChannelListener", "Journal", "Random"]
 
@@ -109,10 +110,14 @@ class Journal(Protocol):
         text), `identifier` (virtual host, `exchange` or `queue`, its name, slot), `policy` and
         `operator_policy` (virtual host, name), `user` (name,), `permission` (user, virtual host),
         `topic_permission` (user, virtual host, exchange), `held_message` (virtual host, id),
-        `held_ids` (virtual host,).
+        `held_ids` (virtual host,), `stream_offset` (virtual host, queue, group).
         """
         ...
 
     def queue_journal(self, queue_id: int) -> QueueJournal:
         """Return where a durable queue notes its messages; `queue_id` is never used again."""
+        ...
+
+    def stream_store(self, queue_id: int, durable_end: int) -> StreamStore:
+        """Return where a stream keeps its messages, those below `durable_end` already."""
         ...

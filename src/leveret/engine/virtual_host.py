@@ -6,7 +6,8 @@ by the channel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 
@@ -17,6 +18,7 @@ from leveret.engine.durable import (
     binding_key,
     binding_value,
     exchange_value,
+    keep_messages,
     policy_value,
     queue_value,
 )
@@ -41,6 +43,7 @@ from leveret.exchanges import (
     Router,
 )
 from leveret.exchanges.delayed import DELAYED_TYPE
+from leveret.properties import Long
 from leveret.queues import (
     AnyMessage,
     DeduplicatingQueue,
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from leveret.engine.delays import Target
     from leveret.engine.statistics import ExchangeStatistics, VirtualHostStatistics
     from leveret.properties import FieldTable, FieldValue
+    from leveret.queues.stream import StreamQueue
 
 __all__ = ["PREDECLARED_EXCHANGES", "VirtualHost"]
 
@@ -193,7 +197,11 @@ class VirtualHost:
         if journal is not None:
             queue.journal_id = self.broker.new_queue_id()
             self.note("queue", (queue.name,), queue_value(queue))
-            queue.journal = journal.queue_journal(queue.journal_id)
+            keep_messages(queue, journal)
+
+    def _note_stream_offset(self, queue: str, group: str, offset: int | None) -> None:
+        value = None if offset is None else {"offset": Long(offset)}
+        self.note("stream_offset", (queue, group), value)
 
     # -- exchanges
 
@@ -408,6 +416,9 @@ class VirtualHost:
             dict(arguments),
             self.broker.profile.queues,
         )
+        if kind == "stream":
+            groups = cast("StreamQueue", queue).groups
+            groups.noted = partial(self._note_stream_offset, name)
         self.queues[name] = queue
         if isinstance(queue, DeduplicatingQueue):
             self.duplicates.keep("queue", name, queue.identifiers, durable)

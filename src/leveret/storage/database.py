@@ -12,13 +12,16 @@ from leveret.storage.directory import FILE_NAME, StorageError, log_of, take_lock
 from leveret.storage.journal import Group, Merge
 from leveret.storage.schema import (
     fates_are_whole,
+    insert_chunk,
     insert_group,
     insert_object,
     messages_are_whole,
     object_is_whole,
+    place_checksum,
     prepare,
     refuse_newer,
 )
+from leveret.storage.stream_store import StreamChunk
 from leveret.storage.write_ahead import damaged_frame
 
 if TYPE_CHECKING:
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
+_PLACES = "SELECT number, queue, first, behind, segment, first_ms, last_ms, body_bytes, checksum"
+_CHUNKS_WITH = (
+    "SELECT number, first, messages, checksums FROM chunks WHERE queue = ?1 AND first < ?3"
+    " AND first >= (SELECT max(first) FROM chunks WHERE queue = ?1 AND first <= ?2)"
+    " ORDER BY first"
+)
 _ANYTHING = "SELECT EXISTS (SELECT 1 FROM objects) OR EXISTS (SELECT 1 FROM groups)"
 _MESSAGES = "SELECT number, messages, checksums FROM groups"
 
@@ -115,6 +124,14 @@ class Database:
         fates = (group.settled, group.returned, group.delivered)
         if group.messages or any(fates):
             insert_group(self._sql, group.number, fates, group.messages)
+        for chunk in group.chunks:
+            insert_chunk(self._sql, chunk)
+        for queue_id, first in group.dropped:
+            if first is None:
+                self._sql.execute("DELETE FROM chunks WHERE queue = ?", (queue_id,))
+            else:
+                places = (queue_id, first)
+                self._sql.execute("DELETE FROM chunks WHERE queue = ? AND first < ?", places)
         if group.merge is not None:
             self._merge(group.merge)
         self._sql.execute("DELETE FROM groups WHERE number < ?", (group.oldest,))
@@ -187,6 +204,31 @@ class Database:
         for row in self._read(f"{_MESSAGES} WHERE number = ?", (number,)):
             return self._messages(row)
         raise self._damaged("groups", number)
+
+    def chunks(self) -> Iterator[StreamChunk]:
+        """Yield the chunks of all streams, each stream's in order, without their messages.
+
+        Raises:
+            StorageError: one is damaged.
+
+        """
+        for row, *place, checksum in self._read(f"{_PLACES} FROM chunks ORDER BY queue, first"):
+            if place_checksum(place) != checksum:
+                raise self._damaged("chunks", row)
+            yield StreamChunk(*place)
+
+    def chunks_with(self, queue_id: int, first: int, end: int) -> Iterator[bytes]:
+        """Yield the messages of a stream's chunks that hold these offsets, in order.
+
+        Raises:
+            StorageError: one is damaged.
+
+        """
+        places = (queue_id, first, end)
+        for row, number, messages, checksums in self._read(_CHUNKS_WITH, places):
+            if not messages_are_whole(number, messages, checksums):
+                raise self._damaged("chunks", row)
+            yield messages
 
     def _messages(self, row: tuple[int, bytes, bytes]) -> Group:
         number, messages, checksums = row

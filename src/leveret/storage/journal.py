@@ -16,12 +16,14 @@ from attrs import define, field, frozen
 from leveret.fields import encode_table
 from leveret.storage.queue_log import LoggedRun, QueueLog
 from leveret.storage.records import encode_entries
+from leveret.storage.stream_store import StreamLogStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from leveret.properties import FieldValue
     from leveret.queues import QueuedMessage
+    from leveret.storage.stream_store import StreamChunk
 
     Entries: TypeAlias = dict[QueuedMessage | LoggedRun, None]
 
@@ -62,6 +64,10 @@ class Group:
     #: Groups below this number hold nothing any more.
     oldest: int = 0
     merge: Merge | None = None
+    #: What streams appended.
+    chunks: tuple[StreamChunk, ...] = ()
+    #: (queue id, first offset that is left of a stream; None where the stream is gone)
+    dropped: tuple[tuple[int, int | None], ...] = ()
 
 
 @define(eq=False)
@@ -92,6 +98,10 @@ class StoreJournal:
     settled: list[int] = field(factory=list, init=False)
     returned: list[int] = field(factory=list, init=False)
     marked: list[QueueLog] = field(factory=list, init=False)
+    #: Streams that appended something.
+    stream_news: list[StreamLogStore] = field(factory=list, init=False)
+    #: queue id -> the first offset that is left of a stream; None where the stream is gone
+    stream_drops: dict[int, int | None] = field(factory=dict, init=False)
     # (kind, key) -> value, None where it is gone
     _objects: dict[tuple[str, tuple[str, ...]], bytes | None] = field(factory=dict, init=False)
     _queues_gone: bool = field(default=False, init=False)
@@ -112,6 +122,19 @@ class StoreJournal:
     def queue_journal(self, queue_id: int) -> QueueLog:
         """Return where a durable queue notes its messages."""
         return QueueLog(self, queue_id)
+
+    def stream_store(self, queue_id: int, durable_end: int) -> StreamLogStore:
+        """Return where a stream keeps its messages, those below `durable_end` already."""
+        return StreamLogStore(self, queue_id, durable_end)
+
+    def read_stream(self, queue_id: int, first: int, end: int) -> Iterator[bytes]:
+        """Return chunks of a stream that hold these offsets, in order.
+
+        Raises:
+            StorageError: one cannot be read.
+
+        """
+        raise NotImplementedError
 
     def read(self, number: int) -> Group:
         """Return a group as it was written.
@@ -186,9 +209,12 @@ class StoreJournal:
             objects,
             self._drop_oldest(),
             merge,
+            tuple(chunk for store in self.stream_news for chunk in store.seal()),
+            tuple(self.stream_drops.items()),
         )
         self.group += 1
         self.current, self.settled, self.returned, self.marked = {}, [], [], []
+        self.stream_news, self.stream_drops = [], {}
         self._objects = {}
         self.has_news = False
         return group

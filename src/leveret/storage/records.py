@@ -21,6 +21,7 @@ __all__ = [
     "StoredMessage",
     "decode_entries",
     "encode_entries",
+    "encode_stream",
     "entries_within",
     "entries_without",
 ]
@@ -130,6 +131,29 @@ def encode_entries(entries: Iterable[QueuedMessage | LoggedRun]) -> tuple[bytes,
                 body,
             )
     return b"".join(parts), count
+
+
+def encode_stream(
+    queue_id: int, first: int, messages: Iterable[AnyMessage], times: Iterable[int]
+) -> bytes:
+    """Return messages of a stream in a row, from an offset on, as entries.
+
+    When a message came, in milliseconds, stands in the place of when it expires.
+    """
+    parts: list[bytes] = []
+    pack = _ENTRY.pack
+    for offset, (message, time_ms) in enumerate(zip(messages, times, strict=True), first):
+        flags, address, header = _encoded(message, 0)
+        expiration = message.expiration_ms
+        expiration = -1 if expiration is None else expiration
+        sizes = (len(address), len(header), message.size)
+        parts += (
+            pack(flags, *sizes, expiration, queue_id, offset, time_ms, 0),
+            address,
+            header,
+            message.body,
+        )
+    return b"".join(parts)
 
 
 def _run_of(entry: QueuedMessage | LoggedRun) -> MessageRun | None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from operator import attrgetter
 from struct import unpack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import define, field, frozen
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from leveret.engine.broker import Broker
     from leveret.queues import Queue
+    from leveret.queues.stream import StreamQueue
     from leveret.storage.database import Database
     from leveret.storage.journal import Group, StoreJournal
 
@@ -84,6 +85,7 @@ def recover(
         for queue in host.queues.values()
         if queue.journal_id
     }
+    streamed = _restore_streams(database, queues)
     fates: defaultdict[int, Fates] = defaultdict(Fates)
     last = journal.group - 1
     for group in database.fates():
@@ -92,7 +94,7 @@ def recover(
     journal.group = last + 1
     journal.durable_group = last
     broker.attach(journal)
-    messages = unrelieved = 0
+    messages, unrelieved = streamed, 0
     with _without_collector():
         for group in database.groups():
             messages += _restore_group(group, queues, fates, journal)
@@ -108,6 +110,19 @@ def recover(
     broker.settle()
     held = sum(len(host.delays) for host in broker.virtual_hosts.values())
     return Recovery(objects - held, messages + held)
+
+
+def _restore_streams(database: Database, queues: dict[int, Queue]) -> int:
+    """Tell streams which messages they have, none of which is read; return how many it is."""
+    count = 0
+    for chunk in database.chunks():
+        queue = queues.get(chunk.queue_id)
+        if queue is not None and queue.settings.type == "stream":
+            log = cast("StreamQueue", queue).log
+            place = (chunk.segment, chunk.first, chunk.behind, chunk.first_ms, chunk.last_ms)
+            log.restore(*place, chunk.body_bytes)
+            count += chunk.behind - chunk.first
+    return count
 
 
 def _restore_objects(broker: Broker, database: Database) -> int:

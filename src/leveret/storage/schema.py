@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -12,31 +13,45 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from leveret.storage.stream_store import StreamChunk
+
 __all__ = [
     "BLOCK_BYTES",
     "SCHEMA_VERSION",
     "damaged_blocks",
     "fates_are_whole",
+    "insert_chunk",
     "insert_group",
     "insert_object",
     "make_file",
     "messages_are_whole",
     "object_is_whole",
+    "place_checksum",
     "prepare",
     "refuse_newer",
     "refuse_older",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-_SCHEMA = """
+_CHUNKS = """
+CREATE TABLE chunks (number INTEGER PRIMARY KEY, queue INTEGER, first INTEGER, behind INTEGER,
+    segment INTEGER, first_ms INTEGER, last_ms INTEGER, body_bytes INTEGER, checksum INTEGER,
+    checksums BLOB, messages BLOB);
+CREATE UNIQUE INDEX chunk_places ON chunks (queue, first);
+"""
+
+_SCHEMA = (
+    """
 CREATE TABLE objects (kind TEXT, key TEXT, value BLOB, checksum INTEGER, PRIMARY KEY (kind, key));
 CREATE TABLE groups (number INTEGER PRIMARY KEY, settled BLOB, returned BLOB, delivered BLOB,
     fates_checksum INTEGER, checksums BLOB, messages BLOB);
 """
+    + _CHUNKS
+)
 
 #: The statements that bring a file of one version to the next: version -> SQL.
-MIGRATIONS: dict[int, str] = {}
+MIGRATIONS: dict[int, str] = {1: _CHUNKS}
 
 #: Messages have a checksum for each so many bytes, so that what is damaged is known closely.
 BLOCK_BYTES = 16 * 1024
@@ -96,6 +111,24 @@ def insert_group(
     sql.execute(
         "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *fates, *checksums, messages)
     )
+
+
+def insert_chunk(sql: sqlite3.Connection, chunk: StreamChunk) -> None:
+    """Write messages of a stream."""
+    checksums = (place_checksum(chunk.place), _messages_checksums(chunk.first, chunk.messages))
+    sql.execute(
+        "INSERT INTO chunks (queue, first, behind, segment, first_ms, last_ms, body_bytes,"
+        " checksum, checksums, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*chunk.place, *checksums, chunk.messages),
+    )
+
+
+def place_checksum(place: Sequence[object]) -> int | None:
+    """Return the checksum of what a chunk says of itself; None where that cannot be right."""
+    numbers = [value for value in place if isinstance(value, int) and 0 <= value < 1 << 63]
+    if len(numbers) < len(place):
+        return None
+    return zlib.crc32(struct.pack(f">{len(numbers)}q", *numbers))
 
 
 def object_is_whole(kind: object, name: object, value: object, checksum: object) -> bool:

@@ -17,7 +17,7 @@ from leveret.storage.recovery import Recovery, recover
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from leveret.engine.broker import Broker
 
@@ -170,6 +170,15 @@ class StorageJournal(StoreJournal):
 
         """
         return self.storage.database.group(number)
+
+    def read_stream(self, queue_id: int, first: int, end: int) -> Iterator[bytes]:
+        """Return chunks of a stream that hold these offsets, in order.
+
+        Raises:
+            StorageError: one cannot be read.
+
+        """
+        return self.storage.database.chunks_with(queue_id, first, end)
 
 
 def storage_of(broker: Broker) -> Storage | None:

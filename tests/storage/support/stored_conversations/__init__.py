@@ -15,8 +15,9 @@ from attrs import define, field
 from leveret import Broker, ManualClock, Properties
 from leveret.fields import encode_short_string
 from leveret.header import encode_header
-from leveret.queues import Message
-from leveret.storage import Storage, journal, paging, storage
+from leveret.queues import Message, stream_log
+from leveret.queues.stream import StreamQueue
+from leveret.storage import Storage, journal, paging, storage, stream_store
 from leveret.wire.content import Address, WireRun
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ QUEUES: dict[str, dict[str, Any]] = {
     },
     "quorum": {"x-queue-type": "quorum", "x-delivery-limit": 2},
     "priorities": {"x-max-priority": 3},
+    "stream": {
+        "x-queue-type": "stream",
+        "x-stream-max-segment-size-bytes": 500,
+        "x-max-length-bytes": 1500,
+    },
 }
 #: Stands for what is in no queue yet.
 HELD = "(held)"
@@ -126,6 +132,12 @@ class World:
                     self.publish("", name, Properties(delivery_mode=mode, priority=number % 4))
             case "publish run":
                 self.publish_run("all" if number < 20 else "", name, number)
+            case "consume" | "get" if name == "stream":
+                self.channel.basic_qos(prefetch_count=number % 5 + 1)
+                offset = ("first", "next", "last", number // 2)[number % 4]
+                arguments = {"x-stream-offset": offset, "x-stream-group": f"g{number % 3}"}
+                consumer = self.channel.basic_consume(name, lambda *_: None, arguments=arguments)
+                self.consumers.append(consumer)
             case "consume" if name not in ("ttl", "short"):
                 self.channel.basic_qos(prefetch_count=number % 5 + 1)
                 self.consumers.append(self.channel.basic_consume(name, lambda *_: None))
@@ -153,7 +165,7 @@ class World:
                 delays = self.broker.virtual_hosts["/"].delays
                 for held in [*delays][number % 4 :: 4]:
                     assert delays.cancel(held.id)
-            case "purge":
+            case "purge" if name != "stream":
                 self.broker.queue_purge(name)
             case "delete":
                 self.broker.queue_delete(name)
@@ -227,6 +239,9 @@ def reach_what_is_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "COMPACT_EVERY", 2)
     monkeypatch.setattr(paging, "RUN_MESSAGES", 2)
     monkeypatch.setattr(storage, "KEEP_MESSAGES", 1)
+    monkeypatch.setattr(stream_store, "CHUNK_MESSAGES", 2)
+    monkeypatch.setattr(stream_log, "CHUNK_MESSAGES", 3)
+    monkeypatch.setattr(stream_log, "KEEP_CHUNKS", 1)
 
 
 def seen_in(broker: Broker, held: list[QueuedMessage]) -> dict[str, list[Kept]]:
@@ -236,6 +251,9 @@ def seen_in(broker: Broker, held: list[QueuedMessage]) -> dict[str, list[Kept]]:
     """
     found = {}
     for name, queue in broker.virtual_hosts["/"].queues.items():
+        if isinstance(queue, StreamQueue):
+            found[name] = _kept_of_a_stream(queue)
+            continue
         out = [(entry, True) for entry in held if entry.queue is queue]
         entries = [*((entry, False) for entry in queue.ready), *out]
         entries.sort(key=lambda pair: pair[0].position)
@@ -246,6 +264,16 @@ def seen_in(broker: Broker, held: list[QueuedMessage]) -> dict[str, list[Kept]]:
         if held.message.is_persistent
     ]
     return found | ({HELD: delayed} if delayed else {})
+
+
+def _kept_of_a_stream(stream: StreamQueue) -> list[Kept]:
+    """Return all messages with their offsets, and the stored offsets of its groups."""
+    messages = [
+        Kept(message.body, repr(message.properties.headers), None, offset, None)
+        for offset, message in stream.log
+    ]
+    groups = sorted(stream.groups, key=lambda group: group.name)
+    return messages + [Kept(b"", group.name, None, group.offset, None) for group in groups]
 
 
 def _frame(kind: int, payload: bytes) -> bytes:
