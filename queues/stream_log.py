@@ -129,7 +129,10 @@ class StreamLog:
     @property
     def first_offset(self) -> int:
         """The offset of the first message that is there; `next_offset` where none is."""
-        return self.segments[0].first if self.segments else self.next_offset
+        if not self.segments:
+            return self.next_offset
+        segment = self.segments[0]
+        return segment.chunks[0].first if segment.chunks else segment.first
 
     @property
     def memory_bytes(self) -> int:
@@ -243,9 +246,9 @@ class StreamLog:
         segments = self.segments
         at = bisect_right(segments, offset, key=_FIRST) - 1
         chunks = segments[at].chunks
-        chunk = chunks[bisect_right(chunks, offset, key=_FIRST) - 1]
+        behind = bisect_right(chunks, offset, key=_FIRST)
+        chunk = chunks[max(behind - 1, 0)]
         if offset >= chunk.end:
-            behind = bisect_right(chunks, offset, key=_FIRST)
             chunk = chunks[behind] if behind < len(chunks) else segments[at + 1].chunks[0]
         self._load(chunk)
         chunk.readers += 1
@@ -327,7 +330,7 @@ class StreamLog:
     def check(self) -> None:
         """Assert the invariants."""
         chunks = [chunk for segment in self.segments for chunk in segment.chunks]
-        assert all(segment.chunks[0].first == segment.first for segment in self.segments)
+        assert all(segment.chunks[0].first >= segment.first for segment in self.segments)
         assert all(chunk.end <= then.first for chunk, then in pairwise(chunks))
         assert not chunks or chunks[0].first == self.first_offset
         assert not chunks or chunks[-1].end == self.next_offset

@@ -31,7 +31,7 @@ __all__ = ["Database"]
 
 _PLACES = "SELECT number, queue, first, behind, segment, first_ms, last_ms, body_bytes, checksum"
 _CHUNKS_WITH = (
-    "SELECT number, first, messages, checksums FROM chunks WHERE queue = ?1 AND first < ?3"
+    "SELECT number, messages, checksums FROM chunks WHERE queue = ?1 AND first < ?3"
     " AND first >= (SELECT max(first) FROM chunks WHERE queue = ?1 AND first <= ?2)"
     " ORDER BY first"
 )
@@ -225,8 +225,8 @@ class Database:
 
         """
         places = (queue_id, first, end)
-        for row, number, messages, checksums in self._read(_CHUNKS_WITH, places):
-            if not messages_are_whole(number, messages, checksums):
+        for row, messages, checksums in self._read(_CHUNKS_WITH, places):
+            if not messages_are_whole(0, messages, checksums):
                 raise self._damaged("chunks", row)
             yield messages
 

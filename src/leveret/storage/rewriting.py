@@ -15,7 +15,7 @@ from attrs import frozen
 from leveret.storage.directory import FILE_NAME, StorageError, locked, log_of
 from leveret.storage.journal import numbers
 from leveret.storage.records import entries_without
-from leveret.storage.schema import insert_group, insert_object, make_file
+from leveret.storage.schema import insert_chunk, insert_group, insert_object, make_file
 from leveret.storage.snapshot import Snapshot
 from leveret.storage.survey import Survey, survey
 
@@ -96,6 +96,9 @@ def _write(snapshot: Snapshot, new: Path, progress: Callable[[float], object]) -
                 insert_group(sql, last, (b"", b"", b""), messages)
                 progress(last / max(snapshot.last, 1))
             insert_group(sql, max(last, snapshot.last) + 1, _fates(snapshot, behinds), b"")
+            for chunk in snapshot.chunks():
+                if chunk.queue_id in snapshot.queues:
+                    insert_chunk(sql, chunk)
             sql.execute("COMMIT")
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):

@@ -38,6 +38,19 @@ _COLUMNS = {
         "checksums",
         "messages",
     ),
+    "chunks": (
+        "number",
+        "queue",
+        "first",
+        "behind",
+        "segment",
+        "first_ms",
+        "last_ms",
+        "body_bytes",
+        "checksum",
+        "checksums",
+        "messages",
+    ),
 }
 _TABLES = (
     "SELECT tables.name, columns.name, columns.type, columns.pk"

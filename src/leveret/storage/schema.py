@@ -115,7 +115,7 @@ def insert_group(
 
 def insert_chunk(sql: sqlite3.Connection, chunk: StreamChunk) -> None:
     """Write messages of a stream."""
-    checksums = (place_checksum(chunk.place), _messages_checksums(chunk.first, chunk.messages))
+    checksums = (place_checksum(chunk.place), _messages_checksums(0, chunk.messages))
     sql.execute(
         "INSERT INTO chunks (queue, first, behind, segment, first_ms, last_ms, body_bytes,"
         " checksum, checksums, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -27,19 +27,26 @@ from leveret.storage.schema import (
     fates_are_whole,
     messages_are_whole,
     object_is_whole,
+    place_checksum,
     refuse_newer,
     refuse_older,
 )
+from leveret.storage.stream_store import StreamChunk, chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from leveret.queues import AnyMessage
     from leveret.storage.records import StoredMessage
 
 __all__ = ["Damage", "Snapshot", "StoredObject"]
 
 _FATES = ("settled", "returned", "delivered", "fates_checksum")
 _MESSAGES = ("messages", "checksums")
+_CHUNKS = (
+    *("queue", "first", "behind", "segment", "first_ms", "last_ms", "body_bytes", "checksum"),
+    *_MESSAGES,
+)
 _OBJECTS = ("kind", "key", "value", "checksum")
 
 
@@ -174,9 +181,53 @@ class Snapshot:
             if is_whole:
                 yield Group(row, messages)
             elif isinstance(messages, bytes) and isinstance(checksums, bytes):
-                yield Group(row, self._whole_part(row, messages, checksums))
+                yield Group(row, self._whole_part("groups", row, row, messages, checksums))
             else:
                 self._damage("groups", row, "the messages cannot be read", loses_more=True)
+
+    def chunks(self) -> Iterator[StreamChunk]:
+        """Yield what streams hold, each stream's in order, what is whole of it."""
+        # queue id -> the segment that its last chunk stands in
+        segments: dict[int, int] = {}
+        for row, values, is_whole in self.rows.read("chunks", _CHUNKS, _whole_chunk):
+            *place, checksum, messages, checksums = values
+            if is_whole:
+                queue_id, first, behind, segment, first_ms, last_ms, body_bytes = place
+                ages = first_ms, last_ms
+                found = [StreamChunk(queue_id, first, behind, segment, *ages, body_bytes, messages)]
+            elif isinstance(messages, bytes) and isinstance(checksums, bytes):
+                known = place[3] if place_checksum(place) == checksum else None
+                data = self._whole_part("chunks", row, 0, messages, checksums)
+                found = self._chunks_in(data, known, segments)
+            else:
+                self._damage("chunks", row, "the messages cannot be read", loses_more=True)
+                continue
+            for chunk in found:
+                segments[chunk.queue_id] = chunk.segment
+            yield from found
+
+    def _chunks_in(
+        self, data: bytes, segment: int | None, segments: dict[int, int]
+    ) -> list[StreamChunk]:
+        """Return chunks of what is whole of one; where messages are lost, another begins."""
+        # queue id, offset and time of the first, and the messages in a row with their times
+        runs: list[tuple[int, int, list[AnyMessage], list[int]]] = []
+        for queue_id, message, offset, time_ms, _, _ in decode_entries(data):
+            if not runs or runs[-1][:2] != (queue_id, offset - len(runs[-1][2])):
+                runs.append((queue_id, offset, [], []))
+            runs[-1][2].append(message)
+            runs[-1][3].append(time_ms or 0)
+        return [
+            chunk
+            for queue_id, first, messages, times in runs
+            for chunk in chunks_of(
+                queue_id,
+                segments.get(queue_id, first) if segment is None else segment,
+                first,
+                messages,
+                times,
+            )
+        ]
 
     def messages_of(self, queue_id: int) -> Iterator[StoredMessage]:
         """Yield the messages of a queue that are alive, in order."""
@@ -188,14 +239,20 @@ class Snapshot:
             ]
             for _, message in sorted(found, key=itemgetter(0)):
                 yield message
+        for chunk in self.chunks():
+            if chunk.queue_id == queue_id:
+                for _, message, *_ in decode_entries(chunk.messages):
+                    yield message
 
     def note_disorder(self, row: int, queue_id: int) -> None:
         """Note that a group has messages of a queue that are not behind those of earlier groups."""
         host, queue = self.queues.get(queue_id, ("", ""))
         self._damage("groups", row, f"messages of '{queue}' in '{host}' are out of order")
 
-    def _whole_part(self, row: int, messages: bytes, checksums: bytes) -> bytes:
-        bad = damaged_blocks(row, messages, checksums)
+    def _whole_part(
+        self, table: str, row: int, number: int, messages: bytes, checksums: bytes
+    ) -> bytes:
+        bad = damaged_blocks(number, messages, checksums)
 
         def is_whole(first: int, behind: int) -> bool:
             blocks = range(first // BLOCK_BYTES, (behind - 1) // BLOCK_BYTES + 1)
@@ -203,7 +260,7 @@ class Snapshot:
 
         kept, lost, loses_more = entries_within(messages, is_whole)
         named = tuple((*self.queues.get(number, ("", "")), n) for number, n in lost.items())
-        self._damage("groups", row, "messages", named, loses_more=loses_more)
+        self._damage(table, row, "messages", named, loses_more=loses_more)
         return kept
 
     def _read_objects(self) -> Iterator[StoredObject]:
@@ -267,6 +324,8 @@ def _needs(each: StoredObject) -> list[tuple[str, ...]]:
             return [("virtual_host", host)]
         case "held_ids", (host,):
             return [("virtual_host", host)]
+        case "stream_offset", (host, queue, _):
+            return [("queue", host, queue)]
         case "binding", (host, source, kind, destination, _, _):
             ends = [("exchange", host, source), (kind, host, destination)]
             # Those that each virtual host has are not kept.
@@ -284,6 +343,12 @@ def _whole_object(row: int, values: Sequence[Any]) -> bool:
 
 def _whole_fates(row: int, values: Sequence[Any]) -> bool:
     return fates_are_whole(row, values[:-1], values[-1])
+
+
+def _whole_chunk(row: int, values: Sequence[Any]) -> bool:
+    *place, checksum, messages, checksums = values
+    whole = place_checksum(place) == checksum and messages_are_whole(0, messages, checksums)
+    return whole and checksum is not None
 
 
 def _whole(row: int, values: Sequence[Any]) -> bool:

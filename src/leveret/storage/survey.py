@@ -78,6 +78,15 @@ def survey(snapshot: Snapshot, progress: Callable[[float], object] = lambda shar
                 snapshot.note_disorder(group.number, number)
             highest[number] = max(highest.get(number, -1), *found)
         progress(group.number / max(snapshot.last, 1))
+    for chunk in snapshot.chunks():
+        if chunk.queue_id not in queues:
+            dead += chunk.behind - chunk.first
+            continue
+        queue = queues[chunk.queue_id]
+        for _, message, *_ in decode_entries(chunk.messages):
+            message.properties  # noqa: B018 - decoding it is the check
+            queue.messages += 1
+            queue.body_bytes += message.size
     return Survey(
         snapshot.file,
         sum(file.stat().st_size for file in _files(snapshot.file)),
