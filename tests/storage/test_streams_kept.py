@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 5000
-ARGUMENTS = {"x-queue-type": "stream", "x-stream-max-segment-size-bytes": 200_000}
+ARGUMENTS: dict[str, Any] = {"x-queue-type": "stream", "x-stream-max-segment-size-bytes": 200_000}
 
 
 def opened(directory: Path) -> tuple[Broker, Storage, StreamQueue]:
