@@ -160,6 +160,7 @@ _CHECKS: dict[str, Check] = {
     "x-quorum-initial-group-size": _positive,
     "x-queue-leader-locator": _LOCATOR,
     "x-consumer-timeout": _non_negative,
+    "x-visibility-timeout": _expires,
     "x-delayed-retry-type": _one_of(
         "all", "returned", "failed", "disabled", error="invalid_delayed_retry_type"
     ),
@@ -184,6 +185,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
         "x-single-active-consumer",
         "x-queue-type",
         "x-queue-master-locator",
+        "x-visibility-timeout",
     ),
     "quorum": (
         "x-dead-letter-exchange",
@@ -201,6 +203,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
         "x-delivery-limit",
         "x-message-ttl",
         "x-queue-leader-locator",
+        "x-visibility-timeout",
     ),
     "stream": (
         "x-max-length-bytes",
@@ -217,6 +220,7 @@ _KNOWN_TO_SOME = frozenset(DEDUPLICATION_CHECKS).union(*_KNOWN.values())
 _CONSUMER_CHECKS: dict[str, Check] = {
     "x-priority": _integer,
     "x-cancel-on-ha-failover": _boolean,
+    "x-visibility-timeout": _expires,
     "x-stream-offset": offset_error,
     # LavinMQ's, and leveret's own: see `stream_groups`.
     "x-stream-automatic-offset-tracking": tracking_error,
@@ -224,8 +228,8 @@ _CONSUMER_CHECKS: dict[str, Check] = {
 }
 
 _CONSUMER_KNOWN: dict[str, tuple[str, ...]] = {
-    "classic": ("x-cancel-on-ha-failover", "x-priority", "x-credit"),
-    "quorum": ("x-priority", "x-credit"),
+    "classic": ("x-cancel-on-ha-failover", "x-priority", "x-credit", "x-visibility-timeout"),
+    "quorum": ("x-priority", "x-credit", "x-visibility-timeout"),
     "stream": (
         "x-stream-offset",
         "x-credit",

@@ -65,6 +65,8 @@ class Consumer:
     priority: int = 0
     prefetch: int = 0
     arguments: FieldTable = field(factory=dict)
+    #: How long a delivery is its own; None leaves it to the queue.
+    visibility_timeout_ms: int | None = None
     unacked: int = field(default=0, init=False)
     delivered: int = field(default=0, init=False)
     # Out of the line, since it could not take a message when its turn came.

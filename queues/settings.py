@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from leveret.queues.arguments import known_arguments, queue_type
 from leveret.queues.rules import QueueRules
@@ -38,6 +38,8 @@ class QueueSettings:
     single_active_consumer: bool = False
     delivery_limit: int | None = None
     consumer_timeout_ms: int | None = None
+    #: How long a delivery is its consumer's before it comes back; leveret's own.
+    visibility_timeout_ms: int | None = None
     #: Which returns to a quorum queue wait before they are ready again: `returned` (basic.nack),
     #: `failed` (basic.reject, a lost channel), `all` or `disabled`.
     delayed_retry_type: str = "disabled"
@@ -46,6 +48,13 @@ class QueueSettings:
     #: A stream's: how old a segment's last message may get, and how large a segment is.
     max_age_ms: int | None = None
     segment_bytes: int | None = None
+
+    #: Whether each delivery has to be looked at again at a time of its own.
+    watches_deliveries: bool = field(init=False, eq=False, repr=False)
+
+    @watches_deliveries.default
+    def _watches_deliveries(self) -> bool:
+        return self.consumer_timeout_ms is not None or self.visibility_timeout_ms is not None
 
     def retry_delay_ms(self, *, failed: bool, delivery_count: int) -> int:
         """Return how long a returned message waits: longer each time, up to the maximum."""
@@ -144,6 +153,7 @@ def effective_settings(
         single_active_consumer=arguments.get("x-single-active-consumer") is True,
         delivery_limit=limit,
         consumer_timeout_ms=number("consumer-timeout"),
+        visibility_timeout_ms=_number(None, arguments.get("x-visibility-timeout")),
         delayed_retry_type=(kind == "quorum" and text("delayed-retry-type")) or "disabled",
         delayed_retry_min_ms=number("delayed-retry-min") or 0,
         delayed_retry_max_ms=number("delayed-retry-max"),

@@ -22,6 +22,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "docs" / "dead-letters.md",
     ROOT / "docs" / "delays.md",
+    ROOT / "docs" / "visibility-timeout.md",
     ROOT / "docs" / "exactly-once.md",
     ROOT / "docs" / "order.md",
     ROOT / "docs" / "streams.md",

@@ -79,6 +79,7 @@ class Scene:
     confirmed: dict[int, bool] = field(factory=dict)
     returned: list[str] = field(factory=list)
     published: int = 0
+    subscribed: int = 0
     no_ack: set[str] = field(factory=set)
     # consumer tag -> its channel
     tags: dict[str, int] = field(factory=dict)
@@ -134,10 +135,11 @@ class Scene:
         self.listen()
 
     def consume(self, number: int, queue: str, prefetch: int, no_ack: bool) -> None:
-        tag = f"{queue}-{len(self.tags)}"
+        tag = f"{queue}-{self.subscribed}"
         # One queue for each channel, so that what is heard there has one order.
         if any(n == number and not t.startswith(queue) for t, n in self.tags.items()):
             return
+        self.subscribed += 1
         self.tags[tag] = number
         if no_ack:
             self.no_ack.add(tag)

@@ -86,6 +86,9 @@ class Channel(TopologyMethods, TransactionMethods, RunMethods):
         ]
         assert ends == sorted(ends)
         assert all(self._oldest_tag <= tag < self._next_tag for tag in self._unacked)
+        assert not self._expired.keys() & self._unacked.keys()
+        if self._leases is not None:
+            self._leases.check()
         for tag, consumer in self._consumers.items():
             assert consumer.tag == tag
             assert consumer in list(consumer.queue.consumers)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from leveret.engine.replies import ReplyConsumer
     from leveret.engine.transactions import Transaction
     from leveret.engine.virtual_host import VirtualHost
+    from leveret.engine.visibility import Leases
     from leveret.queues import Consumer, Queue, QueuedMessage, QueuedRun
 
 __all__ = ["MAX_SHORT_STRING", "ChannelBase", "amqp_method", "random_name", "strip_name"]
@@ -86,6 +87,12 @@ class ChannelBase:
     _timeout_check_ms: int | None = field(default=None, init=False)
     # What cancels it: a channel that is closed is not to be kept for its sake.
     _timeout_timer: tuple[int, int] | None = field(default=None, init=False)
+    # When deliveries expire; None until the first one that does.
+    _leases: Leases | None = field(default=None, init=False)
+    # When the next check for expired deliveries is due, and what cancels it; None while none is.
+    _lease_timer: tuple[int, int] | None = field(default=None, init=False)
+    # delivery tag -> None: expired, and not settled by the client since
+    _expired: dict[int, None] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.listener = self._given_listener or Callbacks(cast("Channel", self))
@@ -176,6 +183,8 @@ class ChannelBase:
         self.connection.channels.pop(self.number, None)
         if self._timeout_timer is not None:
             self.connection.broker.timers.cancel(self._timeout_timer)
+        if self._lease_timer is not None:
+            self.connection.broker.timers.cancel(self._lease_timer)
         if self._reply_consumer is not None:
             self.connection.broker.replies.remove(self._reply_consumer)
         if held is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leveret.engine.settling import SettleMethods
+from leveret.engine.visibility import VisibilityMethods
 from leveret.errors import PreconditionFailed
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["TimeoutMethods"]
 
 
-class TimeoutMethods(SettleMethods):
+class TimeoutMethods(VisibilityMethods):
     """Watches the age of unacknowledged deliveries; RabbitMQ looks once a minute, this at once."""
 
     __slots__ = ()

@@ -82,8 +82,9 @@ class ConsumeMethods(TimeoutMethods):
                 self.part_runs()
             self._unacked[tag] = entry
             entry.delivered_at_ms = self._now_ms()
-            if self._timeout_check_ms is None or found.settings.consumer_timeout_ms is not None:
+            if self._timeout_check_ms is None or found.settings.watches_deliveries:
                 self.watch(entry)
+                self.lease(tag, entry)
         message = entry.message
         if found.settings.type == "quorum" and (
             entry.delivery_count or found.rules.quorum_get_shows_zero
@@ -141,7 +142,8 @@ class ConsumeMethods(TimeoutMethods):
         """Subscribe to a queue; return the consumer tag.
 
         The callback gets channel, method, properties and body, as in pika. `x-priority` in the
-        arguments ranks the consumer (S83).
+        arguments ranks the consumer (S83); with `x-visibility-timeout`, leveret's own, what it
+        does not settle in so many milliseconds goes back to the queue.
 
         Raises:
             NotFound: there is no such queue.
@@ -193,6 +195,7 @@ class ConsumeMethods(TimeoutMethods):
         if not queue.accepts(exclusive=exclusive):
             raise AccessRefused(f"{resource} in exclusive use")
         priority = arguments.get("x-priority", 0)
+        visibility_ms = arguments.get("x-visibility-timeout")
         consumer = Consumer(
             tag,
             queue,
@@ -202,6 +205,7 @@ class ConsumeMethods(TimeoutMethods):
             priority=priority if isinstance(priority, int) else 0,
             prefetch=self._prefetch,
             arguments=arguments,
+            visibility_timeout_ms=visibility_ms if isinstance(visibility_ms, int) else None,
         )
         self._consumers[tag] = consumer
         queue.subscribe(consumer)
@@ -254,9 +258,11 @@ class ConsumeMethods(TimeoutMethods):
             consumer.unacked += 1
             self._held += 1
             entry.delivered_at_ms = self._now_ms()
-            own_timeout_ms = entry.queue.settings.consumer_timeout_ms
-            if self._timeout_check_ms is None or own_timeout_ms is not None:
+            if self._timeout_check_ms is None or entry.queue.settings.watches_deliveries:
                 self.watch(entry)
+                self.lease(tag, entry)
+            elif consumer.visibility_timeout_ms is not None:
+                self.lease(tag, entry)
         message = entry.message
         if entry.delivery_count:  # a quorum queue's (S87)
             message = message.with_header("x-delivery-count", entry.delivery_count)

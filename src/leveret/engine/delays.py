@@ -101,6 +101,10 @@ class DelayedRoute:
         self.delays.hold(message, due_ms, exchange=self.name)
         return True
 
+    def publish_again(self, message: AnyMessage) -> bool:
+        """Hold a message that was held before, or died."""
+        return self.publish(message)
+
 
 def queues_of(targets: Iterable[Target]) -> list[Queue]:
     """Return the queues among the ends of a route."""

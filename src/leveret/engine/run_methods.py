@@ -122,7 +122,7 @@ class RunMethods(PublishMethods, ConsumeMethods):
 
     def receive_run(self, consumer: Consumer, queued: QueuedRun) -> None:
         """Take deliveries in a row from a queue and tell the client."""
-        if not self.takes_runs:
+        if not self.takes_runs or self.visibility_timeout_ms(queued.queue, consumer) is not None:
             for entry in queued.entries():
                 self.receive(consumer, entry)
             return
@@ -136,10 +136,7 @@ class RunMethods(PublishMethods, ConsumeMethods):
             consumer.unacked += count
             self._held += count
             self._held_runs.append(queued)
-            if (
-                self._timeout_check_ms is None
-                or queued.queue.settings.consumer_timeout_ms is not None
-            ):
+            if self._timeout_check_ms is None or queued.queue.settings.watches_deliveries:
                 self.watch(queued)
         self.listener.delivered_run(consumer.tag, tag, queued)
 

@@ -170,12 +170,13 @@ class SettleMethods(ChannelBase):
         if not requeue:
             raise NotImplementedByBroker("requeue=false")
         self.part_runs()
+        self._expired.clear()
         entries, self._unacked = self._unacked, {}
         self._oldest_tag = self._next_tag
         self.settle_entries("reject_requeue", entries)
 
     def is_held(self, delivery_tag: int) -> bool:
-        """Say whether a delivery is unacknowledged still."""
+        """Say whether a delivery is the client's still: not settled, and not expired."""
         runs = self._held_runs
         return delivery_tag in self._unacked or any(
             held.first_tag <= delivery_tag < held.end_tag for held in runs
@@ -204,9 +205,13 @@ class SettleMethods(ChannelBase):
         unacked = self._unacked
         if multiple and delivery_tag == 0:
             self._unacked = {}
+            self._expired.clear()
             self._oldest_tag = self._next_tag
             return unacked
-        if delivery_tag not in unacked:
+        if self._expired and self._is_late(delivery_tag, multiple):
+            if not multiple:
+                return {}
+        elif delivery_tag not in unacked:
             raise PreconditionFailed(f"unknown delivery tag {delivery_tag}")
         if not multiple:
             return {delivery_tag: unacked.pop(delivery_tag)}
@@ -215,6 +220,15 @@ class SettleMethods(ChannelBase):
         oldest, self._oldest_tag = self._oldest_tag, delivery_tag + 1
         tags = range(oldest, delivery_tag + 1)
         return {tag: unacked.pop(tag) for tag in tags if tag in unacked}
+
+    def _is_late(self, delivery_tag: int, multiple: bool) -> bool:
+        """Say whether a delivery had expired by now that it is settled; forget those meant."""
+        is_late = delivery_tag in self._expired
+        if multiple and (is_late or delivery_tag in self._unacked):
+            self._expired = {tag: None for tag in self._expired if tag > delivery_tag}
+        elif is_late:
+            del self._expired[delivery_tag]
+        return is_late
 
     def settle_entries(self, how: Settlement, entries: Mapping[int, QueuedMessage]) -> None:
         """Settle deliveries that were taken out of the unacknowledged ones.

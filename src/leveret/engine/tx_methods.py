@@ -5,15 +5,15 @@ from __future__ import annotations
 from leveret.engine import methods
 from leveret.engine.channel_base import amqp_method
 from leveret.engine.publishing import PublishMethods
-from leveret.engine.settling import SettleMethods
 from leveret.engine.transactions import Transaction
+from leveret.engine.visibility import VisibilityMethods
 from leveret.errors import PreconditionFailed
 from leveret.queues.queue import MESSAGE_OVERHEAD
 
 __all__ = ["TransactionMethods"]
 
 
-class TransactionMethods(PublishMethods, SettleMethods):
+class TransactionMethods(PublishMethods, VisibilityMethods):
     """Publishing and settling put off until commit, all together."""
 
     __slots__ = ()
@@ -76,3 +76,4 @@ class TransactionMethods(PublishMethods, SettleMethods):
         self._unacked = tx.restore(self._unacked)
         self._oldest_tag = next(iter(self._unacked), self._next_tag)
         tx.clear()
+        self.lease_restored()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from leveret.engine import Channel
+from leveret.engine.delays import queues_of
 from leveret.errors import AMQPError
 from leveret.properties import NO_PROPERTIES, Properties
 from leveret.queues import Message
@@ -220,7 +221,8 @@ class Publisher(SilentListener):
         message, host = publication.message, self.connection.virtual_host
         if message.exchange not in host.exchanges:
             return None
-        for queue in host.router.route(message.exchange, message.routing_key, message.properties):
+        route = host.router.route(message.exchange, message.routing_key, message.properties)
+        for queue in queues_of(route):
             if queue.must_wait(message, first=publication.room is queue.room is not None):
                 return queue
         return None
