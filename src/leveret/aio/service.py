@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import ExitStack, nullcontext
 from functools import partial
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from leveret.service.retrying import Retry
 
 __all__ = ["Service"]
+
+logger = logging.getLogger("leveret.service")
 
 
 class Service:
@@ -390,13 +393,14 @@ class Service:
         loop = asyncio.get_running_loop()
         asked = asyncio.Event()
 
-        def heard() -> None:
+        def heard(number: int) -> None:
             if asked.is_set():
                 self.force()
             asked.set()
+            logger.info("signal %d: closing; a second one forces", number)
 
         for number in signals:
-            loop.add_signal_handler(number, heard)
+            loop.add_signal_handler(number, heard, number)
         try:
             await asked.wait()
             await self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from contextlib import ExitStack
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from leveret.service.retrying import Retry
 
 __all__ = ["Service"]
+
+logger = logging.getLogger("leveret.service")
 
 
 class Service:
@@ -401,6 +404,7 @@ class Service:
             if asked.is_set():
                 self.force()
             asked.set()
+            logger.info("signal %d: closing; a second one forces", number)
 
         before = {number: signal.signal(number, heard) for number in signals}
         try:
