@@ -62,6 +62,11 @@ class StreamStatistics:
     in_memory: int
     groups: tuple[StreamGroupStatistics, ...]
 
+    @property
+    def lag(self) -> int:
+        """How many messages the group that is furthest behind has before it; 0 without groups."""
+        return max((group.lag for group in self.groups), default=0)
+
 
 @frozen
 class QueueStatistics:

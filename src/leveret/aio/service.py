@@ -19,6 +19,7 @@ from leveret.service.core import Core, make_broker
 from leveret.service.durations import milliseconds
 from leveret.service.errors import BatchError
 from leveret.service.publishing import Outgoing
+from leveret.service.replay import stream_arguments
 from leveret.service.statistics import ServiceStatistics
 from leveret.service.subscribing import subscription_options
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from leveret.service.calling import Reply
     from leveret.service.durations import Duration
     from leveret.service.publishing import Publication
+    from leveret.service.replay import Offset
     from leveret.service.retrying import Retry
 
 __all__ = ["Service"]
@@ -216,18 +218,24 @@ class Service:
         *,
         auto_ack: bool = False,
         timeout: Duration | None = None,
+        offset: Offset | None = None,
+        group: str | None = None,
         visibility_timeout: Duration | None = None,
         arguments: FieldTable | None = None,
     ) -> Consumer:
         """Return deliveries for `async for`, with up to `prefetch` on their way or in hand.
 
-        The loop ends when nothing came for `timeout`, or at the end of the service.
+        The loop ends when nothing came for `timeout`, or at the end of the service. Of a stream,
+        `offset` says where to begin ("first", "last", "next", an offset, a datetime, "1h" ago), and
+        `group` goes on behind what it acknowledged before.
 
         Raises:
             NotFound: there is no such queue.
             AMQPError: the broker refuses it.
+            ValueError: the offset is none.
 
         """
+        arguments = {**(arguments or {}), **stream_arguments(offset, group)}
         inbox = self._inbox(queue, prefetch, auto_ack, visibility_timeout, arguments)
         return Consumer(inbox, None if timeout is None else milliseconds(timeout) / 1000)
 
@@ -256,20 +264,25 @@ class Service:
         retry: Retry | None = None,
         dead_letter: str | None = None,
         visibility_timeout: Duration | None = None,
+        offset: Offset | None = None,
+        group: str | None = None,
         name: str | None = None,
     ) -> Worker:
         """Have a handler called for each message of a queue, in `concurrency` tasks.
 
         `prefetch` is by default twice the concurrency. A message whose handler fails is tried again
-        as `retry` says, and then put into the queue `dead_letter`, or rejected.
+        as `retry` says, and then put into the queue `dead_letter`, or rejected. `offset` and
+        `group` are for streams, as in `consume`; a stream's messages cannot be retried.
 
         Raises:
             NotFound: there is no such queue.
-            ValueError: a number makes no sense.
+            ValueError: a number or an offset makes no sense, or `retry` on a stream.
 
         """
+        arguments = stream_arguments(offset, group)
         return self._start(
-            queue, handler, concurrency, prefetch, retry, dead_letter, visibility_timeout, name
+            *(queue, handler, concurrency, prefetch, retry, dead_letter, visibility_timeout, name),
+            arguments=arguments,
         )
 
     def _start(
@@ -283,11 +296,12 @@ class Service:
         visibility_timeout: Duration | None,
         name: str | None,
         replies: bool = False,
+        arguments: FieldTable | None = None,
     ) -> Worker:
         core = self._core
         work = core.work(queue, name, concurrency, retry, dead_letter, replies=replies)
         open_inbox = partial(
-            self._inbox, queue, prefetch or 2 * concurrency, False, visibility_timeout
+            self._inbox, queue, prefetch or 2 * concurrency, False, visibility_timeout, arguments
         )
         worker = Worker(work, handler, open_inbox)
         self._workers.append(worker)

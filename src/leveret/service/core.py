@@ -279,6 +279,11 @@ class Core:
         for named in (queue, dead_letter):
             if named is not None:
                 self.queue(named)
+        if retry is not None and self.queue(queue).settings.type == "stream":
+            raise ValueError(
+                f"queue '{queue}' is a stream, whose messages stay where they are: none is put back"
+                " to be tried again. Leave out 'retry', and name a queue as 'dead_letter'"
+            )
         failures = Failures(self, queue, retry, dead_letter)
         return Work(self, name or queue, queue, concurrency, failures, replies)
 

@@ -32,3 +32,13 @@ class ServiceStatistics:
     def queues(self) -> dict[str, QueueStatistics]:
         """The figures of its queues, by name."""
         return {queue.name: queue for queue in self.virtual_host.queues}
+
+    @property
+    def lag(self) -> dict[str, dict[str, int]]:
+        """How many messages each group of each stream is behind: stream -> group -> messages."""
+        streams = {name: queue.stream for name, queue in self.queues.items()}
+        return {
+            name: {group.name: group.lag for group in stream.groups}
+            for name, stream in streams.items()
+            if stream is not None
+        }
