@@ -146,7 +146,7 @@ class Failures:
             message, self.queue, "rejected", self.core.now_ms, rules, exchange="", routing_key=name
         )
         queue = host.queues.get(name)
-        if queue is None or not queue.publish(dead):
+        if queue is None or not queue.publish_again(dead):
             why = "is gone" if queue is None else "is full"
             logger.error("dead-letter queue '%s' %s: tried again in a minute", name, why)
             host.broker.work.append(
