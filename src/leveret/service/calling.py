@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from leveret.bodies import encode
 from leveret.errors import LeveretError
 from leveret.properties import Properties
 from leveret.queues import Message
-from leveret.service.bodies import encode
 from leveret.service.errors import CallFailedError
 from leveret.service.received import Received, ReceivedMessage
 from leveret.service.waiting import Operation
@@ -17,9 +17,9 @@ from leveret.service.waiting import Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from leveret.bodies import Body
     from leveret.engine.requests import PendingReply, Requests
     from leveret.properties import FieldValue
-    from leveret.service.bodies import Body
 
 __all__ = ["ERROR", "Calling", "Reply", "reply_message"]
 

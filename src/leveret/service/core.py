@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 
+from leveret.durations import milliseconds
 from leveret.service.calling import Calling, reply_message
 from leveret.service.consuming import Getting, Subscription
-from leveret.service.durations import milliseconds
 from leveret.service.errors import ServiceClosedError
 from leveret.service.publishing import Outgoing, OwnChannel, Publication, Publisher
 from leveret.service.retrying import Failures
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager, ExitStack
 
+    from leveret.bodies import Body
     from leveret.broker import Broker
     from leveret.clock import Clock
     from leveret.config import Topology
+    from leveret.durations import Duration
     from leveret.engine import Channel, Connection
     from leveret.engine.callbacks import Callbacks
     from leveret.engine.requests import Requests
     from leveret.properties import FieldValue
     from leveret.queues import Message, Queue
     from leveret.server import Server
-    from leveret.service.bodies import Body
-    from leveret.service.durations import Duration
     from leveret.service.received import Received
     from leveret.service.retrying import Retry
 

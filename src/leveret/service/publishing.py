@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from leveret.bodies import encode
 from leveret.engine import Channel
 from leveret.engine.delays import queues_of
 from leveret.errors import AMQPError
 from leveret.properties import NO_PROPERTIES, Properties
 from leveret.queues import Message
-from leveret.service.bodies import encode
 from leveret.service.errors import (
     PublishTimeoutError,
     RefusedError,
@@ -31,6 +31,7 @@ from leveret.service.waiting import Operation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from leveret.bodies import Body
     from leveret.engine import Connection
     from leveret.engine.methods import Method
     from leveret.errors import LeveretError
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from leveret.queues import AnyMessage, Queue
     from leveret.queues.room import Room
     from leveret.server import Server
-    from leveret.service.bodies import Body
 
 __all__ = ["Outgoing", "OwnChannel", "Publication", "Publisher"]
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from leveret.durations import milliseconds
 from leveret.properties import Long
 from leveret.queues.dead_letter import record_death
 from leveret.service.calling import describe
-from leveret.service.durations import milliseconds
 from leveret.service.received import ATTEMPT, FIRST_FAILED_AT, LAST_ERROR
 
 if TYPE_CHECKING:
+    from leveret.durations import Duration
     from leveret.queues import AnyMessage
     from leveret.service.core import Core
-    from leveret.service.durations import Duration
     from leveret.service.received import Received
 
 __all__ = ["Failures", "Retry"]

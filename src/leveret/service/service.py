@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from leveret.durations import milliseconds
 from leveret.errors import LeveretError
 from leveret.server.background import keep_in_thread
 from leveret.service.consumer import Consumer, Inbox
 from leveret.service.core import Core, make_broker
 from leveret.service.delivery import Delayed, Delivery
-from leveret.service.durations import milliseconds
 from leveret.service.errors import BatchError
 from leveret.service.publishing import Outgoing
 from leveret.service.replay import stream_arguments
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from leveret.bodies import Body
     from leveret.broker import Broker
     from leveret.clock import Clock
     from leveret.config import Topology
+    from leveret.durations import Duration
     from leveret.engine import Channel
     from leveret.exchanges import RouteTrace
     from leveret.properties import FieldTable, FieldValue, Properties
     from leveret.server import ServerLimits
     from leveret.server.background import RunningServer
     from leveret.server.tls import TLS
-    from leveret.service.bodies import Body
     from leveret.service.calling import Reply
-    from leveret.service.durations import Duration
     from leveret.service.publishing import Publication
     from leveret.service.replay import Offset
     from leveret.service.retrying import Retry

@@ -15,7 +15,7 @@ from leveret.service.calling import describe
 from leveret.service.errors import DeliveryLostError
 
 if TYPE_CHECKING:
-    from leveret.service.bodies import Body
+    from leveret.bodies import Body
     from leveret.service.core import Core
     from leveret.service.received import Received
     from leveret.service.retrying import Failures
