@@ -27,6 +27,8 @@ PAGES = [
     ROOT / "docs" / "order.md",
     ROOT / "docs" / "streams.md",
     ROOT / "docs" / "schemas.md",
+    ROOT / "docs" / "service.md",
+    ROOT / "docs" / "workers.md",
     *sorted(ROOT.glob("examples/**/README.md")),
 ]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
+from leveret.durations import milliseconds
 from leveret.queues.stream_arguments import max_age_ms
-from leveret.service.durations import milliseconds
 
 if TYPE_CHECKING:
     from leveret.properties import FieldValue
