@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from leveret.service.consuming import Subscription
+from leveret.service.ordering import OrderedSubscription
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -39,7 +40,8 @@ class Inbox:
         self._over = False
         #: Why there are no more deliveries; None while there may be, and where that was asked for.
         self.error: LeveretError | None = None
-        self.subscription = Subscription(
+        kind = OrderedSubscription if core.partitions(queue) else Subscription
+        self.subscription = kind(
             core,
             queue,
             make,

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 from leveret.errors import LeveretError
+from leveret.service.ordering import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +110,7 @@ class Worker:
             return False
         if self._inbox.error is None:  # another task did it
             return True
+        self._inbox.close()
         inbox = self._open_inbox()
         try:
             inbox.start()
@@ -121,7 +123,9 @@ class Worker:
         return True
 
     async def _handle(self, delivery: Delivery) -> None:
-        work = self._work
+        work, part = self._work, part_of(delivery)
+        if part is not None and not part.begin(delivery):
+            return
         error: Exception | None = None
         result = None
         began = perf_counter()
@@ -136,9 +140,13 @@ class Worker:
             # Forced: nobody knows how far it came, so the message comes again.
             if not (delivery.settled or work.core.closing):
                 delivery._nack(requeue=True)
+            if part is not None:
+                part.done(delivery)
             raise
         except Exception as raised:
             error = raised
         work.ended(delivery, result, error, perf_counter() - began)
+        if part is not None:
+            part.done(delivery)
         if error is not None:
             logger.debug("the handler of worker %s failed", work.name, exc_info=error)

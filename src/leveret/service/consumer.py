@@ -6,6 +6,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from leveret.service.consuming import Subscription
+from leveret.service.ordering import OrderedSubscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,8 @@ class Inbox:
         self._line: SimpleQueue[Delivery | None] = SimpleQueue()
         #: Why there are no more deliveries; None while there may be, and where that was asked for.
         self.error: LeveretError | None = None
-        self.subscription = Subscription(
+        kind = OrderedSubscription if core.partitions(queue) else Subscription
+        self.subscription = kind(
             core,
             queue,
             make,

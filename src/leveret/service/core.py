@@ -16,6 +16,7 @@ from leveret.durations import milliseconds
 from leveret.service.calling import Calling, reply_message
 from leveret.service.consuming import Getting, Subscription
 from leveret.service.errors import ServiceClosedError
+from leveret.service.ordering import partitions
 from leveret.service.publishing import Outgoing, OwnChannel, Publication, Publisher
 from leveret.service.retrying import Failures
 from leveret.service.working import Work
@@ -130,7 +131,12 @@ class Core:
         return headers
 
     def publish(self, outgoing: Outgoing, message: Message) -> Publication:
-        """Publish a message as soon as that can be."""
+        """Publish a message as soon as that can be.
+
+        One to a partitioned queue, by its name, goes to the exchange that knows its parts.
+        """
+        if not message.exchange and self.partitions(message.routing_key):
+            message.exchange = message.routing_key
         if message.properties.message_id is None:
             message.properties.message_id = f"{self.broker.random.getrandbits(128):032x}"
         return self.publisher.publish(message, outgoing.mandatory, outgoing.delay_ms)
@@ -182,6 +188,10 @@ class Core:
 
         """
         return self.connection.virtual_host.queue(name)
+
+    def partitions(self, name: str) -> tuple[str, ...]:
+        """Return the parts of a partitioned queue; () where `name` is none."""
+        return partitions(self.connection.virtual_host, name)
 
     # -- requests
 
@@ -276,14 +286,13 @@ class Core:
         self.check_open()
         if concurrency < 1:
             raise ValueError(f"a worker has a concurrency of 1 or more, not {concurrency}")
-        for named in (queue, dead_letter):
-            if named is not None:
-                self.queue(named)
-        if retry is not None and self.queue(queue).settings.type == "stream":
+        if not self.partitions(queue) and self.queue(queue).settings.type == "stream" and retry:
             raise ValueError(
                 f"queue '{queue}' is a stream, whose messages stay where they are: none is put back"
                 " to be tried again. Leave out 'retry', and name a queue as 'dead_letter'"
             )
+        if dead_letter is not None:
+            self.queue(dead_letter)
         failures = Failures(self, queue, retry, dead_letter)
         return Work(self, name or queue, queue, concurrency, failures, replies)
 

@@ -2,7 +2,8 @@
 
 A message that is to be tried again leaves its queue at once and is held back by the broker, so that
 nobody sleeps with it in hand and those behind it go on; in the same turn the delivery is
-acknowledged, so that after a crash either both happened or neither.
+acknowledged, so that after a crash either both happened or neither. In a partitioned queue order
+comes first: there it stays where it is, and its part waits (`ordering`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from leveret.durations import milliseconds
 from leveret.properties import Long
 from leveret.queues.dead_letter import record_death
 from leveret.service.calling import describe
+from leveret.service.ordering import part_of
 from leveret.service.received import ATTEMPT, FIRST_FAILED_AT, LAST_ERROR
 
 if TYPE_CHECKING:
@@ -110,14 +112,18 @@ class Failures:
         message = self._marked(delivery, error, attempt)
         retry = self.retry
         if retry is not None and attempt < retry.attempts and retry.wants(error):
-            delivery._end("retried")
             due_ms = self.core.now_ms + retry.delay_ms(attempt, self._random)
+            part = part_of(delivery)
+            if part is not None:
+                part.again(delivery, message, due_ms)
+                return "retried"
+            delivery._end("retried")
             self._hold(message, due_ms, self.queue)
             delivery._acknowledge()
             return "retried"
         if self.dead_letter is not None:
             delivery._end("dead-lettered")
-            self._to_dead_letters(message, self.dead_letter)
+            self._to_dead_letters(message, delivery.queue, self.dead_letter)
             delivery._acknowledge()
             return "dead_lettered"
         delivery._end("rejected")
@@ -138,12 +144,12 @@ class Failures:
         changed = properties.replaced(headers, properties.expiration)
         return delivery.message.changed(properties=changed)
 
-    def _to_dead_letters(self, message: AnyMessage, name: str) -> None:
+    def _to_dead_letters(self, message: AnyMessage, died_in: str, name: str) -> None:
         """Put a message into the dead-letter queue, as one that was rejected."""
         host = self.core.connection.virtual_host
         rules = host.broker.profile.deaths
         dead = record_death(
-            message, self.queue, "rejected", self.core.now_ms, rules, exchange="", routing_key=name
+            message, died_in, "rejected", self.core.now_ms, rules, exchange="", routing_key=name
         )
         queue = host.queues.get(name)
         if queue is None or not queue.publish_again(dead):

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 from leveret.errors import LeveretError
+from leveret.service.ordering import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +113,7 @@ class Worker:
                 return False
             if self._inbox.error is None:  # another thread did it
                 return True
+            self._inbox.close()
             inbox = self._open_inbox()
             try:
                 inbox.start()
@@ -131,7 +133,12 @@ class Worker:
 
     def _handle(self, delivery: Delivery, call: Callable[[Delivery], Any]) -> None:
         work = self._work
-        if self._stopping:  # it was taken in the moment of the stop
+        part = part_of(delivery)
+        if part is not None:
+            with work.core.lock:
+                if not part.begin(delivery):
+                    return
+        elif self._stopping:  # it was taken in the moment of the stop
             with work.core.lock:
                 if not delivery.settled:
                     delivery._nack(requeue=True)
@@ -151,6 +158,8 @@ class Worker:
         seconds = perf_counter() - began
         with work.core.lock:
             work.ended(delivery, result, error, seconds)
+            if part is not None:
+                part.done(delivery)
         if error is not None:
             logger.debug("the handler of worker %s failed", work.name, exc_info=error)
 
