@@ -260,6 +260,8 @@ class Log:
     def refused(self, delivery_tag: int, multiple: bool) -> None:
         self.heard.append(("refused", delivery_tag, multiple))
 
+    def expired(self, delivery_tag: int) -> None: ...
+
     def consumer_cancelled(self, consumer_tag: str) -> None:
         self.heard.append(("cancelled", consumer_tag))
 

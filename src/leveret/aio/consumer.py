@@ -88,6 +88,13 @@ class Inbox:
         return None
 
     async def _take(self) -> Delivery | None:
+        while (delivery := await self._next()) is not None:
+            expired = self.subscription.has_expired and not delivery.settled
+            if not expired or delivery._is_held():
+                break
+        return delivery
+
+    async def _next(self) -> Delivery | None:
         while not self._line:
             if self._over:
                 return None
@@ -111,8 +118,7 @@ class Inbox:
         self.subscription.cancel()
         while self._line:
             delivery = self._line.popleft()
-            if not delivery.settled:
-                delivery._nack(requeue=True)
+            delivery._give_back()
 
 
 class Consumer:

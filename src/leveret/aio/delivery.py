@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leveret.service.core import Core
+    from leveret.service.durations import Duration
 
 __all__ = ["Delayed", "Delivery"]
 
@@ -49,6 +50,18 @@ class Delivery(Received):
 
         """
         self._nack(requeue=False)
+
+    async def extend(self, duration: Duration) -> None:
+        """Keep it for so long from now, where its queue or consumer has a visibility timeout.
+
+        Seconds, a text as in topology files ("30s"), or a timedelta.
+
+        Raises:
+            DeliveryLostError: it was settled before, or was given back meanwhile.
+            ValueError: the duration is none.
+
+        """
+        self._extend(duration)
 
     async def __aenter__(self) -> Self:
         return self

@@ -138,8 +138,8 @@ class Worker:
                     result = await asyncio.to_thread(self._handler, delivery)
         except asyncio.CancelledError:
             # Forced: nobody knows how far it came, so the message comes again.
-            if not (delivery.settled or work.core.closing):
-                delivery._nack(requeue=True)
+            if not work.core.closing:
+                delivery._give_back()
             if part is not None:
                 part.done(delivery)
             raise

@@ -87,6 +87,9 @@ class Callbacks:
         for callback in self.on_confirm:
             self.outbox.append(partial(callback, delivery_tag, multiple, False))
 
+    def expired(self, delivery_tag: int) -> None:
+        """Tell nothing: who wants to know asks `Channel.is_held`."""
+
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Have the cancel callbacks called."""
         for callback in self.on_cancel:

@@ -59,6 +59,10 @@ class ChannelListener(Protocol):
         """Hear that the broker did not take messages: basic.nack to a publisher."""
         ...
 
+    def expired(self, delivery_tag: int) -> None:
+        """Hear that a delivery was taken back: its visibility timeout is over."""
+        ...
+
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Hear that the queue of a consumer is gone: basic.cancel."""
         ...

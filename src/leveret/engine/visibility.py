@@ -151,6 +151,7 @@ class VisibilityMethods(SettleMethods):
         entries = {tag: self._unacked.pop(tag) for tag in sorted(expired)}
         for tag in entries:
             self._expired[tag] = None
+            self.listener.expired(tag)
         while len(self._expired) > EXPIRED_KEPT:
             del self._expired[next(iter(self._expired))]
         self.settle_entries("reject_requeue", entries)

@@ -64,13 +64,19 @@ class Inbox:
 
     def take(self, timeout_s: float | None = None) -> Delivery | None:
         """Return the next delivery, or None at the end, or where none came in time."""
-        try:
-            delivery = self._line.get(timeout=timeout_s)
-        except Empty:
-            return None
-        if delivery is None:
-            self._line.put(None)  # for the others who wait, and for the next call
-        return delivery
+        while True:
+            try:
+                delivery = self._line.get(timeout=timeout_s)
+            except Empty:
+                return None
+            if delivery is None:
+                self._line.put(None)  # for the others who wait, and for the next call
+                return None
+            if not self.subscription.has_expired:
+                return delivery
+            with self._core.lock:
+                if delivery.settled or delivery._is_held():
+                    return delivery
 
     @property
     def in_hands(self) -> int:
@@ -90,8 +96,8 @@ class Inbox:
                 delivery = self._line.get_nowait()
             except Empty:
                 break
-            if delivery is not None and not delivery.settled:
-                delivery._nack(requeue=True)
+            if delivery is not None:
+                delivery._give_back()
         self._line.put(None)
 
 

@@ -60,6 +60,8 @@ class Subscription(SilentListener, Generic[D]):
     _cancelled: bool = field(default=False, init=False)
     #: Deliveries that are not settled.
     held: int = field(default=0, init=False)
+    #: Whether a delivery was ever taken back, since its visibility timeout was over.
+    has_expired: bool = field(default=False, init=False)
 
     def start(self) -> None:
         """Subscribe; deliveries may come before this returns.
@@ -123,6 +125,12 @@ class Subscription(SilentListener, Generic[D]):
             self.held += 1
         self.delivered_to(delivery)
 
+    def expired(self, delivery_tag: int) -> None:
+        """Hear that a delivery is held no more."""
+        self.has_expired = True
+        self.held -= 1
+        self.core.connection.broker.work.append(self._close_if_idle)
+
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Hear that the queue is gone."""
         self._cancelled = True
@@ -155,6 +163,6 @@ class Getting(Operation, Generic[D]):
     def cancel(self) -> None:
         """Wait no longer; a message that came meanwhile goes back."""
         delivery, self.delivery = self.delivery, None
-        if delivery is not None and not delivery.settled:
-            delivery._nack(requeue=True)
+        if delivery is not None:
+            delivery._give_back()
         self.subscription.close()

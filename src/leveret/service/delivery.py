@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from leveret.service.core import Core
+    from leveret.service.durations import Duration
 
 __all__ = ["Delayed", "Delivery"]
 
@@ -54,6 +55,19 @@ class Delivery(Received):
 
         """
         self.nack(requeue=False)
+
+    def extend(self, duration: Duration) -> None:
+        """Keep it for so long from now, where its queue or consumer has a visibility timeout.
+
+        Seconds, a text as in topology files ("30s"), or a timedelta.
+
+        Raises:
+            DeliveryLostError: it was settled before, or was given back meanwhile.
+            ValueError: the duration is none.
+
+        """
+        with self._lock:
+            self._extend(duration)
 
     def __enter__(self) -> Self:
         return self

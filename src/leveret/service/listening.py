@@ -36,6 +36,9 @@ class SilentListener:
     def refused(self, delivery_tag: int, multiple: bool) -> None:
         """Hear that the broker did not take messages."""
 
+    def expired(self, delivery_tag: int) -> None:
+        """Hear that a delivery was taken back."""
+
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Hear that the queue of a consumer is gone."""
 

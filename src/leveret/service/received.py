@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from leveret.service.durations import milliseconds
 from leveret.service.errors import DeliveryLostError
 
 if TYPE_CHECKING:
     from leveret.properties import FieldValue, Properties
     from leveret.queues import AnyMessage
     from leveret.service.consuming import Source
+    from leveret.service.durations import Duration
 
 __all__ = ["ATTEMPT", "FIRST_FAILED_AT", "LAST_ERROR", "Received", "ReceivedMessage"]
 
@@ -147,6 +149,20 @@ class Received(ReceivedMessage):
         self._end("requeued" if requeue else "rejected")
         self._source.channel.basic_nack(self.delivery_tag, requeue=requeue)
         self._source.settled()
+
+    def _give_back(self) -> None:
+        """Give it back to its queue, unless it was settled, or given back meanwhile."""
+        if self._is_held():
+            self._nack(requeue=True)
+
+    def _is_held(self) -> bool:
+        return not self.settled and self._source.channel.is_held(self.delivery_tag)
+
+    def _extend(self, duration: Duration) -> None:
+        time_ms = milliseconds(duration)
+        if not self._is_held() or not self._source.channel.extend(self.delivery_tag, time_ms):
+            why = f"{self.settled} already" if self.settled else "not held any more"
+            raise DeliveryLostError(f"{self._name()} is {why}, and is not extended")
 
     def _reject_as(self, message: AnyMessage) -> None:
         """Reject it with other headers, which its dead letter has too."""

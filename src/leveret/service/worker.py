@@ -140,8 +140,7 @@ class Worker:
                     return
         elif self._stopping:  # it was taken in the moment of the stop
             with work.core.lock:
-                if not delivery.settled:
-                    delivery._nack(requeue=True)
+                delivery._give_back()
             return
         error: Exception | None = None
         result = None

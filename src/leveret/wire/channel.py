@@ -263,6 +263,9 @@ class WireChannel:
             )
         )
 
+    def expired(self, delivery_tag: int) -> None:
+        """Tell nothing: AMQP has no word for it."""
+
     def consumer_cancelled(self, consumer_tag: str) -> None:
         """Write that a consumer's queue is gone (S73)."""
         self._consumers.pop(consumer_tag, None)
