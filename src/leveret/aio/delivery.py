@@ -11,8 +11,8 @@ from leveret.service.received import Received
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from leveret.durations import Duration
     from leveret.service.core import Core
-    from leveret.service.durations import Duration
 
 __all__ = ["Delayed", "Delivery"]
 

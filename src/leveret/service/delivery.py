@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from leveret.durations import Duration
     from leveret.service.core import Core
-    from leveret.service.durations import Duration
 
 __all__ = ["Delayed", "Delivery"]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from leveret.service.durations import milliseconds
+from leveret.durations import milliseconds
 from leveret.service.errors import DeliveryLostError
 
 if TYPE_CHECKING:
+    from leveret.durations import Duration
     from leveret.properties import FieldValue, Properties
     from leveret.queues import AnyMessage
     from leveret.service.consuming import Source
-    from leveret.service.durations import Duration
 
 __all__ = ["ATTEMPT", "FIRST_FAILED_AT", "LAST_ERROR", "Received", "ReceivedMessage"]
 
