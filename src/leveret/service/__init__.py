@@ -7,6 +7,7 @@ routing_key, headers)` returns a context manager around a publish, and may add t
 `handling(delivery, queue)` returns one around a handler, and sees the error that it fails with.
 """
 
+from leveret.engine.requests import RequestTimeoutError, RequestUnroutableError
 from leveret.service.calling import Reply
 from leveret.service.consumer import Consumer
 from leveret.service.delivery import Delayed, Delivery
@@ -44,6 +45,8 @@ __all__ = [
     "PublishTimeoutError",
     "RefusedError",
     "Reply",
+    "RequestTimeoutError",
+    "RequestUnroutableError",
     "Retry",
     "Service",
     "ServiceClosedError",

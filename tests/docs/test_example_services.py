@@ -1,4 +1,4 @@
-"""The services in examples/testing, each with its own tests, run as their authors would."""
+"""The services among the examples, each with its own tests, run as their authors would."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples" / "testing"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
-#: Folder -> what its service is made with.
+#: Folder -> what its service, or its test, is made with.
 MADE_WITH = {
-    "celery_reports": ["celery"],
-    "fastapi_shop": ["aio_pika", "fastapi", "httpx2"],
-    "faststream_alerts": ["anyio", "faststream", "aio_pika"],
-    "kombu_thumbnails": ["kombu"],
-    "pika_invoices": ["pika"],
+    "services/price_service": ["pika"],
+    "testing/celery_reports": ["celery"],
+    "testing/fastapi_shop": ["aio_pika", "fastapi", "httpx2"],
+    "testing/faststream_alerts": ["anyio", "faststream", "aio_pika"],
+    "testing/kombu_thumbnails": ["kombu"],
+    "testing/pika_invoices": ["pika"],
 }
 
 
@@ -29,7 +30,8 @@ def _is_there(name: str) -> bool:
 
 
 def test_each_example_is_run() -> None:
-    assert {path.parent.name for path in EXAMPLES.glob("*/test_*.py")} == set(MADE_WITH)
+    found = {path.parent for path in EXAMPLES.glob("*/*/test_*.py")}
+    assert {folder.relative_to(EXAMPLES).as_posix() for folder in found} == set(MADE_WITH)
 
 
 @pytest.mark.parametrize("folder", MADE_WITH)
@@ -37,8 +39,8 @@ def test_the_tests_of_an_example_pass(folder: str) -> None:
     if missing := [name for name in MADE_WITH[folder] if not _is_there(name)]:
         pytest.skip(f"pip install {' '.join(missing)} to run this")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", folder],
-        cwd=EXAMPLES,
+        [sys.executable, "-m", "pytest", Path(folder).name],
+        cwd=(EXAMPLES / folder).parent,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "120"},
         capture_output=True,
         text=True,
