@@ -187,6 +187,11 @@ class OrderedSubscription(Generic[D]):
         """How many deliveries are not settled."""
         return sum(part.held for part in self._parts)
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether a delivery was ever taken back, since its visibility timeout was over."""
+        return any(part.has_expired for part in self._parts)
+
     def cancel(self) -> None:
         """Take no more; parts with a handler at work are let go of when it has ended."""
         for part in self._parts:
