@@ -170,6 +170,39 @@ def test_a_worker_that_hangs_loses_its_message_to_another(
     assert broker.engine.statistics().ready == 0
 
 
+def test_a_partition_goes_on_behind_a_message_that_expired_before_its_turn(
+    tmp_path: Path, clock: leveret.ManualClock
+) -> None:
+    file = tmp_path / "parts.yaml"
+    file.write_text(
+        "queues: {jobs: {partitions: 4, by: routing_key, visibility_timeout: 5s}}\n",
+        encoding="utf-8",
+    )
+    hung, release, done = threading.Event(), threading.Event(), threading.Event()
+    handled: set[str] = set()
+
+    def handle(delivery: leveret.service.Delivery) -> None:
+        if not hung.is_set():
+            hung.set()
+            assert release.wait(SOON_S)
+            return
+        handled.add(delivery.text())
+        if len(handled) == 8:
+            done.set()
+
+    with leveret.open(file, clock=clock) as broker:
+        worker = broker.worker("jobs", handle, concurrency=1)
+        for number in range(8):
+            broker.publish("jobs", f"key-{number}", str(number))
+        assert hung.wait(SOON_S)
+        clock.advance(seconds=5)
+        release.set()
+        assert done.wait(SOON_S)
+        assert worker.stop(SOON_S)
+        statistics = worker.statistics()
+        assert (statistics.handled, statistics.lost) == (8, 1)
+
+
 def test_coroutines_publish_later_and_extend_too(file: Path) -> None:
     async def converse() -> None:
         clock = leveret.ManualClock()

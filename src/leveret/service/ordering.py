@@ -75,6 +75,16 @@ class Part(Subscription[D]):
         self.current = delivery
         self.delivered_to(delivery)
 
+    def expired(self, delivery_tag: int) -> None:
+        """Hear that a delivery is held no more; what nobody has begun with is passed over."""
+        super().expired(delivery_tag)
+        self.core.broker.work.append(self._pass_over)
+
+    def _pass_over(self) -> None:
+        current = self.current
+        if current is not None and not (self._at_work or self._waits or self._is_held(current)):
+            self._go_on()
+
     def begin(self, delivery: Received) -> bool:
         """Have a handler begin; False where the message is not in hand any more."""
         if delivery is not self.current or delivery.settled:
