@@ -19,8 +19,12 @@ __all__ = ["consume", "run", "unused"]
 
 _PLAIN = "plain"
 _DEAD = "dead"
+_DELAY = "later"
 _DEAD_LETTER: FieldTable = {"x-dead-letter-exchange": _DEAD}
 _AT_MOST = Goal(at_most=2.5)
+_DELAYED = "delayed, through an exchange"
+#: Two headers are written, a timer is set and fires, and the message is routed when it is due.
+_AT_MOST_DELAYED = Goal(at_most=10)
 #: Messages that wait all the while, so that lanes, limits and deadlines have something to hold.
 _WAITING = 1_000
 
@@ -42,6 +46,12 @@ def run(scale: Scale) -> Section:
         Side("limit that drops each", count, lambda: _into_full(count, waiting)),
         Side("dead-letter each, full queue", count, lambda: _dead_letter_when_full(count)),
         Side("dead-letter each, rejected", count, lambda: _dead_letter_when_rejected(count)),
+        Side(
+            "visibility timeout",
+            count,
+            lambda: _cycle(count, waiting, {"x-visibility-timeout": 600_000}),
+        ),
+        Side(_DELAYED, count, lambda: _delayed(count)),
         Side("properties that need no look", count, lambda: _cycle(count, waiting, {}, _idle())),
     ]
     figures = interleave(
@@ -51,7 +61,7 @@ def run(scale: Scale) -> Section:
     comparisons = [
         Comparison(f"{side.name}, over plain", ratios(figures[side.name], plain), goal)
         for side in sides[1:]
-        for goal in [scale.goal(_AT_MOST)]
+        for goal in [scale.goal(_AT_MOST_DELAYED if side.name == _DELAYED else _AT_MOST)]
     ]
     if kombu_memory.CHANNEL in figures:
         slowest = max(
@@ -68,7 +78,8 @@ def run(scale: Scale) -> Section:
         "message",
         f"Publish, get, ack with {waiting:,} messages waiting. A queue that drops: publish into a"
         " full one, where each drops the head. Dead letters: a queue of length 0 whose dead go to"
-        " another, got and acked there; or got, rejected, and got again and acked there. kombu's"
+        " another, got and acked there; or got, rejected, and got again and acked there. Delayed: through"
+        " an x-delayed-message exchange, then the clock moves on and it is got and acked. kombu's"
         " memory transport has none of these features and is shown without.",
         tuple(figures.values()),
         comparisons,
@@ -96,6 +107,25 @@ def _cycle(
         publish, get, ack = channel.basic_publish, channel.basic_get, channel.basic_ack
         for each in chosen:
             publish(EXCHANGE, KEY, BODY, each)
+            method, _, _ = get(QUEUE)
+            assert method is not None
+            ack(method.delivery_tag)
+
+    return call
+
+
+def _delayed(count: int) -> Callable[[], object]:
+    clock = leveret.ManualClock()
+    channel = open_channel(broker=leveret.Broker(clock=clock))
+    channel.exchange_declare(_DELAY, "x-delayed-message", arguments={"x-delayed-type": "direct"})
+    channel.queue_bind(QUEUE, _DELAY, KEY)
+    in_1_ms = Properties(headers={"x-delay": 1})
+
+    def call() -> None:
+        publish, get, ack = channel.basic_publish, channel.basic_get, channel.basic_ack
+        for _ in range(count):
+            publish(_DELAY, KEY, BODY, in_1_ms)
+            clock.advance(ms=1)
             method, _, _ = get(QUEUE)
             assert method is not None
             ack(method.delivery_tag)
