@@ -122,6 +122,10 @@ class PagedReady:
             entry = self.front.peek()
         return entry
 
+    def oldest(self) -> int | None:
+        """Return the smallest position, or None."""
+        return self.front.oldest() if self.peek() is not None else None
+
     def remove(self, positions: Set[int]) -> list[QueuedMessage]:
         """Take out and return the messages at these positions; what stands before is read."""
         removed = self.front.remove(positions)

@@ -51,6 +51,8 @@ class Queue(RunQueue):
             expires_at_ms = self._expiry(self._message_ttl_ms, message.expiration_ms)
         position = self._next_position
         self._next_position = position + 1
+        if self._tick is not None and (now_s := self._tick()) > self._mark_due_s:
+            self._mark(position, now_s)
         if self.consumers.registered and not self.ready_count:
             consumer = self._next_consumer()
             if consumer is not None:  # even a message with TTL 0 reaches a waiting consumer (S90)
@@ -453,6 +455,7 @@ class Queue(RunQueue):
         The journal may still know what became of messages at positions below.
         """
         self._next_position = max(self._next_position, next_position)
+        self._mark_oldest()
         self._drop_head()
         self._expire()
 
@@ -491,6 +494,7 @@ class Queue(RunQueue):
             ready=self.ready_count,
             unacked=self.unacked,
             delayed=self.delayed,
+            oldest_age_ms=self.oldest_age_ms(),
             ready_bytes=self.ready_bytes,
             unacked_bytes=self.unacked_bytes,
             published=self._next_position,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
-from attrs import define, field
+from attrs import Factory, define, field
 
+from leveret.queues.ages import Ages
 from leveret.queues.consumers import Consumers
 from leveret.queues.ready import FifoReady, PriorityReady, ReturnsFirstReady
 from leveret.queues.ready_runs import FifoRuns
@@ -34,6 +35,16 @@ __all__ = ["QueueBase", "QueueHost", "QueueJournal"]
 
 class QueueHost(Protocol):
     """What a queue needs of the virtual host it lives in."""
+
+    @property
+    def tick(self) -> Callable[[], float] | None:
+        """What tells the seconds that went by, from any beginning; None where nobody asks."""
+        ...
+
+    @property
+    def mark_gap_s(self) -> float:
+        """The least time between two marks of `ages`, in seconds."""
+        ...
 
     def now_ms(self) -> int:
         """Return the present in milliseconds."""
@@ -142,6 +153,13 @@ class QueueBase:
     _is_quorum: bool = field(default=False, init=False)
     # No setting asks for a look at each message, but for its time to live.
     _is_plain: bool = field(default=False, init=False)
+    # What marks of the ages are made with; None while nobody asks for ages.
+    _tick: Callable[[], float] | None = field(
+        default=Factory(lambda self: self.host.tick, takes_self=True), init=False
+    )
+    _ages: Ages = field(factory=Ages, init=False)
+    # When the next message that comes is marked in the ages.
+    _mark_due_s: float = field(default=float("-inf"), init=False)
     # The deadline that the expiry timer is set to; None while it is not set.
     _expiry_timer_ms: int | None = field(default=None, init=False)
     _may_expire: bool = field(default=False, init=False)
@@ -164,6 +182,39 @@ class QueueBase:
         else:
             self.ready = FifoReady()
         self.apply(self.settings)
+
+    # -- ages
+
+    def _mark(self, position: int, now_s: float) -> None:
+        """Note when a message came, for the age of the oldest."""
+        if not self.ready_count and not self.unacked and not self.delayed:
+            self._ages.clear()
+        self._ages.mark(position, now_s)
+        self._mark_due_s = now_s + self.host.mark_gap_s
+
+    def keep_ages(self) -> None:
+        """Have `oldest_age_ms` tell the age of what comes from now on."""
+        if self._tick is None and self.host.tick is not None:
+            self._tick = self.host.tick
+            self._mark_oldest()
+
+    def _mark_oldest(self) -> None:
+        """Have what is ready count from now."""
+        first = self.ready.oldest()
+        if first is not None and self._tick is not None:
+            self._mark(first, self._tick())
+
+    def oldest_age_ms(self) -> int | None:
+        """Return how long the oldest ready message has been in the queue; None where none is.
+
+        Exact to a tenth of a second, or to a twentieth of itself where that is more. What was there
+        before `keep_ages`, and what came back from a data directory, counts from then.
+        """
+        position = self.ready.oldest()
+        came_at_s = None if position is None else self._ages.came_at_s(position)
+        if came_at_s is None or self._tick is None:
+            return None
+        return max(0, round((self._tick() - came_at_s) * 1000))
 
     # -- settings and lease
 

@@ -50,6 +50,8 @@ class RunQueue(QueueBase):
         if self._message_ttl_ms is not None or expiration_ms is not None:
             expires_at_ms = self._expiry(self._message_ttl_ms, expiration_ms)
         queued = QueuedRun(run, cast("Queue", self), self._next_position, 0, stop, expires_at_ms)
+        if self._tick is not None and (now_s := self._tick()) > self._mark_due_s:
+            self._mark(self._next_position, now_s)
         self._next_position += stop
         if self.journal is not None and run.is_persistent:
             self.journal.enqueued_run(queued)

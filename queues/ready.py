@@ -51,6 +51,10 @@ class Ready(Protocol):
         """Return the head, or None."""
         ...
 
+    def oldest(self) -> int | None:
+        """Return the smallest position, or None."""
+        ...
+
     def remove(self, positions: Set[int]) -> list[QueuedMessage]:
         """Take out and return the messages at these positions; all others keep their places."""
         ...
@@ -115,6 +119,12 @@ class FifoReady:
         for _ in rest:
             self._fresh.pop()
         return rest
+
+    def oldest(self) -> int | None:
+        """Return the smallest position, or None."""
+        if self._returned:
+            return self._returned.peekitem(0)[0]
+        return self._fresh[0].position if self._fresh else None
 
     def remove(self, positions: Set[int]) -> list[QueuedMessage]:
         """Take out and return the messages at these positions."""
@@ -209,6 +219,11 @@ class PriorityReady:
         """Remove one of the `heads`."""
         self._pop(min(head.message.priority, self.max_priority))
 
+    def oldest(self) -> int | None:
+        """Return the smallest position, or None."""
+        firsts = (lane.oldest() for lane in self._lanes if lane is not None)
+        return min((first for first in firsts if first is not None), default=None)
+
     def remove(self, positions: Set[int]) -> list[QueuedMessage]:
         """Take out and return the messages at these positions."""
         removed: list[QueuedMessage] = []
@@ -274,6 +289,13 @@ class ReturnsFirstReady:
         for _ in rest:
             self._fresh.pop()
         return rest
+
+    def oldest(self) -> int | None:
+        """Return the smallest position, or None, but for what came back and stands at the back."""
+        firsts = [entry.position for entry in self._returned]
+        if self._fresh:
+            firsts.append(self._fresh[0].position)
+        return min(firsts, default=None)
 
     def remove(self, positions: Set[int]) -> list[QueuedMessage]:
         """Take out and return the messages at these positions."""

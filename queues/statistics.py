@@ -70,13 +70,18 @@ class StreamStatistics:
 
 @frozen
 class QueueStatistics:
-    """A queue's figures at one moment. Bytes are of bodies."""
+    """A queue's figures at one moment. Bytes are of bodies.
+
+    `oldest_age_ms` is for how long the oldest ready message has been there; see
+    `Queue.oldest_age_ms` for how exact that is.
+    """
 
     name: str
     type: str
     ready: int
     unacked: int
     delayed: int
+    oldest_age_ms: int | None
     ready_bytes: int
     unacked_bytes: int
     published: int
@@ -88,10 +93,21 @@ class QueueStatistics:
     purged: int
     refused: int
     consumers: tuple[ConsumerStatistics, ...]
+
     #: Messages that were not taken, since they came before (`x-message-deduplication`).
     duplicates: int = 0
     #: None for what is no stream.
     stream: StreamStatistics | None = None
+
+    @property
+    def messages(self) -> int:
+        """Its depth: all messages it holds."""
+        return self.ready + self.unacked + self.delayed
+
+    @property
+    def dead_letters(self) -> int:
+        """How many messages died in it, of whatever."""
+        return sum(self.died.values())
 
 
 def stream_statistics(figures: QueueStatistics, queue: StreamQueue) -> QueueStatistics:

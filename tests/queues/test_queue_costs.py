@@ -51,6 +51,9 @@ class Lines:
 class Nowhere:
     """A host that forgets what it is told."""
 
+    tick = None
+    mark_gap_s = 0.0
+
     def now_ms(self) -> int:
         return 1_000_000
 

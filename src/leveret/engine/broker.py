@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from leveret.clock import ManualClock
 from leveret.engine.connection import Connection
 from leveret.engine.durable import keep_messages
 from leveret.engine.events import Events
@@ -55,6 +56,8 @@ class Broker:
     exchange_types: ExchangeTypes = field(factory=ExchangeTypes)
     #: Where what is durable is noted; None keeps nothing beyond the process.
     journal: Journal | None = field(default=None, init=False)
+    #: Whether queues know the age of their oldest message; see `keep_ages`.
+    keeps_ages: bool = field(init=False)
     users: Users = field(factory=Users, init=False)
     timers: Timers = field(factory=Timers, init=False)
     events: Events = field(factory=Events, init=False)
@@ -74,6 +77,7 @@ class Broker:
     _durable_group: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.keeps_ages = isinstance(self.clock, ManualClock)
         self.replies = Replies(self.random)
         self.add_virtual_host("/")
         guest = User("guest", _GUEST_HASH, frozenset({"administrator"}))
@@ -201,8 +205,21 @@ class Broker:
 
     # -- looking
 
+    def keep_ages(self) -> None:
+        """Have queues know the age of their oldest message, for `statistics`, from now on.
+
+        Measured: that costs 7 % of a publish, get and ack in process, so that it begins when
+        somebody asks: with this call, with the first `statistics`, with a server, and with a
+        broker on a `ManualClock`.
+        """
+        if not self.keeps_ages:
+            self.keeps_ages = True
+            for host in self.virtual_hosts.values():
+                host.keep_ages()
+
     def statistics(self) -> BrokerStatistics:
         """Return the figures as they are now."""
+        self.keep_ages()
         from leveret.engine.statistics import BrokerStatistics
 
         hosts = tuple(host.statistics() for host in self.virtual_hosts.values())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 
+from leveret.clock import ManualClock, ticker
 from leveret.engine.dead_letters import DeadLetters
 from leveret.engine.delays import DelayedRoute, Delays
 from leveret.engine.duplicates import Duplicates
@@ -51,6 +52,7 @@ from leveret.queues import (
     QueueSettings,
     effective_settings,
 )
+from leveret.queues.ages import GAP_S
 from leveret.queues.arguments import (
     QUEUE_TYPES,
     assert_equal,
@@ -105,6 +107,9 @@ class VirtualHost:
     queues: dict[str, Queue] = field(factory=dict, init=False)
     bindings: BindingTable = field(factory=BindingTable, init=False)
     policies: Policies = field(factory=Policies, init=False)
+    #: Seconds on the broker's clock, from any beginning; None while nobody asks for ages.
+    tick: Callable[[], float] | None = field(init=False)
+    mark_gap_s: float = field(init=False)
     router: Router[Target] = field(init=False)
     dead_letters: DeadLetters = field(init=False)
     #: Messages held back until a time.
@@ -117,6 +122,8 @@ class VirtualHost:
     published: dict[str, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.mark_gap_s = 0.0 if isinstance(self.broker.clock, ManualClock) else GAP_S
+        self.tick = ticker(self.broker.clock) if self.broker.keeps_ages else None
         self.dead_letters = DeadLetters(self)
         self.delays = Delays(self)
         self.duplicates = Duplicates(self)
@@ -133,6 +140,12 @@ class VirtualHost:
     def now_ms(self) -> int:
         """Return the present in milliseconds."""
         return self.broker.clock.now_ms()
+
+    def keep_ages(self) -> None:
+        """Have queues know the age of their oldest message from now on."""
+        self.tick = ticker(self.broker.clock)
+        for queue in self.queues.values():
+            queue.keep_ages()
 
     def call_at(self, deadline_ms: int, call: Callable[[], None]) -> tuple[int, int]:
         """Call back when the clock reaches `deadline_ms`; return what `Timers.cancel` takes."""

@@ -59,6 +59,7 @@ class Server:
         lock: AbstractContextManager[object] | None = None,
     ) -> None:
         self.broker = broker
+        broker.keep_ages()
         self.limits = limits or ServerLimits()
         self.virtual_host = virtual_host
         self.anonymous = anonymous
