@@ -207,7 +207,7 @@ class QueueBase:
     def oldest_age_ms(self) -> int | None:
         """Return how long the oldest ready message has been in the queue; None where none is.
 
-        Exact to a tenth of a second, or to a twentieth of itself where that is more. What was there
+        Exact to a tenth of a second, or to a tenth of itself where that is more. What was there
         before `keep_ages`, and what came back from a data directory, counts from then.
         """
         position = self.ready.oldest()
