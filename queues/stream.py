@@ -12,23 +12,40 @@ from typing import TYPE_CHECKING, NoReturn, cast
 from attrs import define, field
 
 from leveret.errors import NotImplementedByBroker
+from leveret.queues.message import QueuedMessage
 from leveret.queues.queue import Queue
+from leveret.queues.ready import FifoReady
 from leveret.queues.stream_arguments import start_offset
 from leveret.queues.stream_groups import StreamGroups, group_name
 from leveret.queues.stream_log import SEGMENT_BYTES, StreamLog
 from leveret.queues.stream_reader import StreamEntry, StreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from leveret.queues.consumers import Consumer, Receiver
-    from leveret.queues.message import AnyMessage, QueuedMessage
+    from leveret.queues.message import AnyMessage
     from leveret.queues.run import MessageRun
     from leveret.queues.settings import QueueSettings
     from leveret.queues.statistics import QueueStatistics
     from leveret.queues.stream_log import StreamStore
 
 __all__ = ["StreamQueue"]
+
+
+@define(eq=False)
+class StreamMessages(FifoReady):
+    """The messages of a stream as those of any queue are looked at; they are in its log alone."""
+
+    stream: StreamQueue = field(kw_only=True)
+
+    def __len__(self) -> int:
+        return self.stream.log.count
+
+    def __iter__(self) -> Iterator[QueuedMessage]:
+        """Iterate from the first offset on; what is on the disk is read."""
+        for offset, message in self.stream.log:
+            yield QueuedMessage(message, self.stream, offset)
 
 
 @define(eq=False)
@@ -46,6 +63,10 @@ class StreamQueue(Queue):
     _readers: dict[Consumer, StreamReader] = field(factory=dict, init=False)
     # Readers at the end of the log that can take more -> None
     _waiting: dict[StreamReader, None] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ready = StreamMessages(stream=self)
+        self.apply(self.settings)
 
     # -- settings
 
@@ -125,7 +146,7 @@ class StreamQueue(Queue):
     def go_on(self, consumer: Consumer) -> None:
         """Deliver on to a consumer."""
         reader = self._readers.get(consumer)
-        if reader is not None and self.is_active(consumer):
+        if reader is not None and (reader.group is None or reader.group.active is reader):
             self._feed(reader)
 
     def _feed(self, reader: StreamReader) -> None:
@@ -152,7 +173,15 @@ class StreamQueue(Queue):
 
     def ack_one(self, entry: QueuedMessage) -> None:
         """Take note that a delivery was handled; its consumer gets more."""
-        self.ack((entry,))
+        self.unacked -= 1
+        self.unacked_bytes -= entry.message.size
+        consumer = entry.consumer
+        assert consumer is not None
+        consumer.unacked -= 1
+        if not self.deleted:
+            self._acked += 1
+            self._note_handled((entry,))
+            self.go_on(consumer)
 
     def ack(self, entries: Sequence[QueuedMessage]) -> None:
         """Take note that deliveries, all of one consumer, were handled; it gets more."""
@@ -305,6 +334,12 @@ class StreamQueue(Queue):
     def keep_in(self, store: StreamStore) -> None:
         """Have messages from now on kept; those that are there already are the store's own."""
         self.log.store = store
+
+    def restore(self, entry: QueuedMessage) -> None:
+        """Append a message of another broker's stream; the first one's offset is kept."""
+        if not self.log.segments:
+            self.log.next_offset = entry.position
+        self.publish(entry.message)
 
     def restored(self, next_position: int) -> None:
         """Take note that the log has all that was kept. Retention waits for the next segment."""

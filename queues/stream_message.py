@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leveret.header import with_long
-from leveret.queues.message import EncodedMessage
+from leveret.properties import Long
+from leveret.queues.message import EncodedMessage, Message
 
 if TYPE_CHECKING:
     from leveret.queues.message import AnyMessage
@@ -60,4 +61,16 @@ def with_offset(message: AnyMessage, offset: int) -> AnyMessage:
         header = with_long(message.header, _NAME, offset)
         if header is not None:
             return _OffsetMessage(message, header)
-    return message.with_header(OFFSET_HEADER, offset)
+    properties = message.properties
+    headers = {**(properties.headers or {}), OFFSET_HEADER: Long(offset)}
+    return Message(
+        message.exchange,
+        message.routing_key,
+        properties.replaced(headers, properties.expiration),
+        message.body,
+        message.expiration_ms,
+        message.extra_keys,
+        message.died,
+        message.size,
+        False,
+    )

@@ -20,6 +20,7 @@ SHOWN = {
     "memory": ["leveret, 1,000 messages, one routing key"],
     "import": ["import leveret: added to the bare interpreter"],
     "storage": ["in a directory over in memory", "bytes on the disk a message"],
+    "streams": ["stream, replay, over classic queue", "stream, append in a directory, over"],
     "kit": ["amqp, a socket of its own", "behind the session's socket: processor time"],
     "load": ["load and declare, seconds"],
     "check": ["diff, seconds", "cost per binding"],

@@ -289,6 +289,26 @@ def test_a_restart_keeps_what_is_durable(amqp: Amqp, connect: Connect) -> None:
     assert [m.state["durable"] for m in amqp.published] == ["acked", "kept", "lost"]
 
 
+def test_a_restart_keeps_a_stream_its_offsets_and_its_groups(amqp: Amqp, connect: Connect) -> None:
+    channel = connect().channel()
+    arguments = {"x-queue-type": "stream"}
+    channel.queue_declare("events", durable=True, arguments=arguments)
+    channel.basic_publish("", "events", b"first")
+    channel.basic_publish("", "events", b"second")
+    group = {"x-stream-offset": "first", "x-stream-group": "billing"}
+    channel.basic_qos(prefetch_count=1)
+    channel.basic_consume("events", lambda _, method, *__: None, arguments=group)
+    channel.basic_ack(1)
+    channel.queue_declare("events", passive=True)
+    amqp.restart()
+    assert [message.body for message in amqp.queue("events").messages] == [b"first", b"second"]
+    (events,) = amqp.broker.statistics().virtual_hosts[0].queues
+    assert events.stream is not None
+    assert [(each.name, each.offset, each.lag) for each in events.stream.groups] == [
+        ("billing", 0, 1)
+    ]
+
+
 def test_while_the_broker_is_down_nobody_connects_and_time_passes(
     amqp: Amqp, connect: Connect, refusal: Refusal
 ) -> None:

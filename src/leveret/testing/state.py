@@ -6,7 +6,7 @@ and are not part of it; nor are messages that wait for a delayed retry.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from attrs import evolve, field, frozen
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from leveret.exchanges import Exchange
     from leveret.properties import FieldTable, FieldValue
     from leveret.queues import Queue
+    from leveret.queues.stream import StreamQueue
     from leveret.routing import Binding
     from leveret.testing.broker import BrokerUnderTest
 
@@ -49,6 +50,8 @@ class _QueueState:
     arguments: FieldTable
     #: Ready messages, and those that were out with consumers, in the order of the queue.
     entries: tuple[QueuedMessage, ...] = field(repr=False)
+    #: consumer group of a stream -> its stored offset
+    offsets: dict[str, int] = field(factory=dict)
 
 
 @frozen
@@ -148,6 +151,12 @@ def _take_exchange(exchange: Exchange) -> _ExchangeState:
 
 
 def _take_queue(queue: Queue, held: list[QueuedMessage], durable_only: bool) -> _QueueState:
+    if queue.settings.type == "stream":
+        stream = cast("StreamQueue", queue)
+        offsets = {group.name: group.offset for group in stream.groups}
+        return _QueueState(
+            queue.name, True, False, dict(queue.arguments), tuple(queue.ready), offsets
+        )
     quorum = queue.settings.type == "quorum"
     entries = [
         *(evolve(entry, redelivered=True, consumer=None, stored=False) for entry in held),
@@ -195,6 +204,13 @@ def restore(snapshot: Snapshot, broker: Broker, *, shift_time: bool) -> None:
     broker.settle()
 
 
+def _first_position(queue: Queue, state: _QueueState) -> int:
+    """Return where the first message stands: in a stream, at the offset that it had."""
+    if queue.settings.type == "stream" and state.entries:
+        return state.entries[0].position
+    return 0
+
+
 def _restore_queue(host: VirtualHost, state: _QueueState, shift_ms: int) -> None:
     queue = host.declare_queue(
         state.name,
@@ -203,7 +219,9 @@ def _restore_queue(host: VirtualHost, state: _QueueState, shift_ms: int) -> None
         auto_delete=state.auto_delete,
         arguments=state.arguments,
     )
-    for position, entry in enumerate(state.entries):
+    for name, offset in state.offsets.items():
+        cast("StreamQueue", queue).groups.restore(name, offset)
+    for position, entry in enumerate(state.entries, _first_position(queue, state)):
         expires_at_ms = None if entry.expires_at_ms is None else entry.expires_at_ms + shift_ms
         queue.restore(
             QueuedMessage(
