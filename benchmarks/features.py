@@ -78,9 +78,9 @@ def run(scale: Scale) -> Section:
         "message",
         f"Publish, get, ack with {waiting:,} messages waiting. A queue that drops: publish into a"
         " full one, where each drops the head. Dead letters: a queue of length 0 whose dead go to"
-        " another, got and acked there; or got, rejected, and got again and acked there. Delayed: through"
-        " an x-delayed-message exchange, then the clock moves on and it is got and acked. kombu's"
-        " memory transport has none of these features and is shown without.",
+        " another, got and acked there; or got, rejected, and got again and acked there. Delayed:"
+        " through an x-delayed-message exchange, then the clock moves on and it is got and acked."
+        " kombu's memory transport has none of these features and is shown without.",
         tuple(figures.values()),
         comparisons,
     )
