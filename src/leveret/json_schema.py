@@ -7,7 +7,6 @@ ever fetched: a `$ref` leads to a place in the same schema, or to a file beside 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -72,7 +71,7 @@ def compile_schema(document: Any, path: str | None = None) -> CompiledSchema:
     from referencing.exceptions import NoSuchResource, Unresolvable
     from referencing.jsonschema import DRAFT202012
 
-    wanted = document.get("$schema") if isinstance(document, Mapping) else None
+    wanted = document.get("$schema") if isinstance(document, dict) else None
     dialect = validator_for(document, default=Draft202012Validator)
     if wanted and dialect.META_SCHEMA["$schema"].rstrip("#") != str(wanted).rstrip("#"):
         raise BadSchemaError(f"its '$schema' {wanted!r} is no dialect that is known", ("$schema",))
@@ -133,7 +132,7 @@ def _references(document: Any) -> Iterator[tuple[str, tuple[str | int, ...]]]:
     work: list[tuple[Any, tuple[str | int, ...]]] = [(document, ())]
     while work:
         part, place = work.pop()
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             if "$id" in part:
                 continue  # references count from there; they are tried when they are met
             if isinstance(part.get("$ref"), str):
