@@ -29,6 +29,14 @@ __all__ = [
     "queue_arguments",
 ]
 
+#: Key of a queue or exchange -> the argument that both know.
+_DEDUPLICATION = {
+    "deduplication": "x-message-deduplication",
+    "deduplication_header": "x-deduplication-header",
+    "cache_size": "x-cache-size",
+    "cache_ttl": "x-cache-ttl",
+}
+
 #: Key of a queue -> argument of queue.declare.
 QUEUE_ARGUMENTS = {
     "type": "x-queue-type",
@@ -44,6 +52,7 @@ QUEUE_ARGUMENTS = {
     "visibility_timeout": "x-visibility-timeout",
     "max_age": "x-max-age",
     "max_segment_size": "x-stream-max-segment-size-bytes",
+    **_DEDUPLICATION,
 }
 
 #: Key of `dead_letter` -> argument of queue.declare.
@@ -54,7 +63,11 @@ DEAD_LETTER_ARGUMENTS = {
 }
 
 #: Key of an exchange -> argument of exchange.declare.
-EXCHANGE_ARGUMENTS = {"alternate": "alternate-exchange", "delayed_type": "x-delayed-type"}
+EXCHANGE_ARGUMENTS = {
+    "alternate": "alternate-exchange",
+    "delayed_type": "x-delayed-type",
+    **_DEDUPLICATION,
+}
 
 _INTEGER = "an integer"
 _TEXT = "a text"

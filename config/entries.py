@@ -136,6 +136,10 @@ class ExchangeDefaults(Entry):
     internal: Flag | None = None
     alternate: ExchangeName | None = None
     delayed_type: Text | None = None
+    deduplication: Flag | None = None
+    deduplication_header: Text | None = None
+    cache_size: Count | None = None
+    cache_ttl: Duration | None = None
     schemas: list[SchemaEntry] | None = None
     schema_header: Name | None = None
     unknown_schema: UnknownSchema | None = None
@@ -187,6 +191,10 @@ class QueueEntry(Entry):
     max_segment_size: Size | None = None
     partitions: Count | None = None
     by: PartitionKey | None = None
+    deduplication: Flag | None = None
+    deduplication_header: Text | None = None
+    cache_size: Count | None = None
+    cache_ttl: Duration | None = None
     schemas: list[SchemaEntry] | None = None
     schema_header: Name | None = None
     unknown_schema: UnknownSchema | None = None

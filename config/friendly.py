@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["dead_letter_sugar", "exchange_entry", "format_size", "queue_entry"]
 
-_DURATIONS = {"x-message-ttl", "x-expires", "x-consumer-timeout", "x-visibility-timeout"}
-_COUNTS = {"x-max-length", "x-max-priority", "x-delivery-limit"}
+_DURATIONS = {
+    "x-message-ttl",
+    "x-expires",
+    "x-consumer-timeout",
+    "x-visibility-timeout",
+    "x-cache-ttl",
+}
+_COUNTS = {"x-max-length", "x-max-priority", "x-delivery-limit", "x-cache-size"}
+_FLAGS = {"x-single-active-consumer", "x-message-deduplication"}
+_TEXTS = {"alternate-exchange", "x-delayed-type", "x-deduplication-header"}
 _CHOICES = {
     "x-overflow": ("drop-head", "reject-publish", "reject-publish-dlx"),
     "x-queue-type": ("classic", "quorum", "stream"),
@@ -34,8 +42,10 @@ def exchange_entry(exchange: ExchangeDeclaration) -> Any:
             entry[flag] = True
     raw = dict(exchange.arguments)
     for key, argument in EXCHANGE_ARGUMENTS.items():
-        if isinstance(raw.get(argument), str):
-            entry[key] = raw.pop(argument)
+        friendly = _friendly(argument, raw.get(argument))
+        if friendly is not None:
+            entry[key] = friendly
+            del raw[argument]
     if raw:
         entry["arguments"] = raw
     return exchange.type if len(entry) == 1 else entry
@@ -76,9 +86,9 @@ def _friendly(argument: str, value: Any) -> Any:
     if argument == "x-max-age":
         age_ms = parse_age(value)
         return None if age_ms is None else Raw(format_duration(age_ms))
-    if argument == "x-single-active-consumer":
+    if argument in _FLAGS:
         return value if isinstance(value, bool) else None
-    if argument.startswith("x-dead-letter") or argument in _CHOICES:
+    if argument in _TEXTS or argument.startswith("x-dead-letter") or argument in _CHOICES:
         choices = _CHOICES.get(argument)
         fits = isinstance(value, str) and (choices is None or value in choices)
         return value if fits else None

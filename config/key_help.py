@@ -55,6 +55,12 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         "alternate": "the exchange that gets what no binding takes (`alternate-exchange`)",
         "delayed_type": "of an `x-delayed-message` exchange: the type by which it routes"
         " (`x-delayed-type`)",
+        "deduplication": "whether it drops what it was given before"
+        " (`x-message-deduplication`); leveret's own",
+        "deduplication_header": "the header that identifies a message;"
+        " `x-deduplication-header` if left out (`x-deduplication-header`)",
+        "cache_size": "how many identifiers it remembers (`x-cache-size`)",
+        "cache_ttl": "how long it remembers one (`x-cache-ttl`)",
         "schemas": "JSON Schemas of the messages that are published to it; leveret's own",
         "schema_header": "the header with the version of a message's schema;"
         " `x-schema-version` if left out",
@@ -89,6 +95,12 @@ _HELP: dict[type[Entry], dict[str, str]] = {
         " (`x-stream-max-segment-size-bytes`)",
         "partitions": "in how many parts the queue is, each with a single active consumer,"
         " so that order holds",
+        "deduplication": "whether it drops what it was given before"
+        " (`x-message-deduplication`); leveret's own",
+        "deduplication_header": "the header that identifies a message;"
+        " `x-deduplication-header` if left out (`x-deduplication-header`)",
+        "cache_size": "how many identifiers it remembers (`x-cache-size`)",
+        "cache_ttl": "how long it remembers one (`x-cache-ttl`)",
         "schemas": "JSON Schemas of the messages that are published and reach it; leveret's own",
         "schema_header": "the header with the version of a message's schema;"
         " `x-schema-version` if left out",

@@ -214,6 +214,18 @@ def test_the_example_of_the_format_has_its_other_sections(whole: Topology) -> No
     ]
 
 
+def test_duplicates_are_dropped_in_friendly_words() -> None:
+    words = "deduplication: true, deduplication_header: id, cache_size: 1_000, cache_ttl: 1d"
+    made = host(f"exchanges: {{a: {{type: topic, {words}}}}}\nqueues: {{b: {{{words}}}}}")
+    arguments = {
+        "x-message-deduplication": True,
+        "x-deduplication-header": "id",
+        "x-cache-size": 1_000,
+        "x-cache-ttl": 86_400_000,
+    }
+    assert made.exchanges["a"].arguments == made.queues["b"].arguments == arguments
+
+
 def test_each_object_knows_its_place(whole: Topology) -> None:
     main = whole.virtual_hosts["/"]
     assert main.exchanges["images"].position == Position("topology.yaml", 9, 3)
