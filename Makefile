@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 AMQPLIB := amqplib@2.3.1
 NPM_INSTALL := npm install --silent --no-audit --no-fund --fetch-retries=1 --fetch-timeout=60000
 
-.PHONY: demo test test-clients test-upstream check format bench bench-wire soak crash clean
+.PHONY: demo test test-clients test-upstream check format bench bench-wire soak crash crash-worker clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,6 +56,9 @@ bench: $(VENV)/.dev $(VENV)/.bench  ## measure in-process speed beside its peers
 
 soak: $(VENV)/.dev $(VENV)/.clients  ## two minutes of mixed load and killed clients: nothing lost, memory flat
 	$(BIN)/python -m benchmarks.soak $(SOAK)
+
+crash-worker: $(VENV)/.dev  ## a hundred kills of a process with workers, twice: effects happen once with idempotency
+	$(BIN)/python -m benchmarks.crash_worker $(CRASH)
 
 crash: $(VENV)/.dev  ## fifty kills of a server with a data directory under load: nothing confirmed is lost
 	$(BIN)/python -m benchmarks.crash $(CRASH)

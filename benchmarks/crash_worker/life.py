@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
 from sqlalchemy import Engine, MetaData, create_engine
 
 import leveret
 from leveret.config import loads
-from leveret.idempotency import once
-from leveret.outbox import Outbox, OutboxMessage
+from leveret.outbox import Outbox
 
 if TYPE_CHECKING:
-    from leveret import Channel, Properties
-    from leveret.engine.methods import Deliver
-    from leveret.properties import FieldValue
+    from leveret.outbox import OutboxMessage
 
 PARTITIONS = 4
 TOPOLOGY = """
@@ -49,91 +47,58 @@ def shop(folder: Path) -> tuple[Outbox, Engine]:
     return outbox, engine
 
 
-@frozen
-class Taken:
-    """A delivery, as `once` asks for it."""
-
-    queue: str
-    tag: int
-    redelivered: bool
-    message_id: str | None
-    headers: dict[str, FieldValue]
-    body: bytes
-
-
 class Life:
-    """A broker, a relay and a worker."""
+    """A broker with workers, and a relay that publishes to it."""
 
     def __init__(self, folder: Path, is_once: bool) -> None:
-        self.is_once = is_once
+        self.folder, self.is_once = folder, is_once
         text = TOPOLOGY.format(once=str(is_once).lower(), partitions=PARTITIONS)
-        self.broker = leveret.Broker.from_topology(loads(text), data=folder / "data")
-        outbox, engine = shop(folder)
+        self.broker = leveret.open(loads(text), data=folder / "data")
+        self.outbox, self.engine = shop(folder)
         # Whoever was killed has the lease no longer than this.
-        self.relay = outbox.relay(engine, self.publish, lease="100ms", batch=20)
-        self.effects = sqlite3.connect(folder / "shop.db", timeout=60)
-        self.channel = self.broker.channel()
-        self.taken: list[Taken] = []
-        self.channel.basic_qos(prefetch_count=20)
-        for number in range(1, PARTITIONS + 1):
-            name = f"mails.{number}"
-            self.channel.basic_consume(name, self.receive, consumer_tag=name)
+        self.relay = self.outbox.relay(self.engine, self.publish, lease="100ms", batch=20)
+        self.local = threading.local()
+        self.queues = [f"mails.{number}" for number in range(1, PARTITIONS + 1)]
+        for queue in self.queues:
+            self.broker.worker(queue, self.handle, prefetch=20)
 
     def publish(self, message: OutboxMessage) -> None:
         """Publish a message of the outbox, and have it on the disk."""
-        headers = {**message.headers, "user": message.key}
-        properties = leveret.Properties(
-            message_id=message.message_id, headers=headers, delivery_mode=2
-        )
-        self.channel.basic_publish(message.exchange, message.routing_key, message.body, properties)
-        self.broker.flush()
-
-    def receive(
-        self, channel: Channel, method: Deliver, properties: Properties, body: bytes
-    ) -> None:
-        """Take note of a delivery."""
-        headers = properties.headers or {}
-        self.taken.append(
-            Taken(
-                method.consumer_tag,
-                method.delivery_tag,
-                method.redelivered,
-                properties.message_id,
-                headers,
-                body,
-            )
+        self.broker.publish(
+            message.exchange,
+            message.routing_key,
+            message.body,
+            headers={**message.headers, "user": message.key},
+            properties=leveret.Properties(message_id=message.message_id),
         )
 
-    def handle(self, delivery: Taken) -> None:
-        """Have the effect, then acknowledge."""
-        with self.effects:
-            if not self.is_once or once(delivery, self.effects):
+    def handle(self, delivery: leveret.Delivery) -> None:
+        """Have the effect of a message; the worker acknowledges."""
+        if not hasattr(self.local, "effects"):
+            self.local.effects = sqlite3.connect(self.folder / "shop.db", timeout=60)
+        effects: sqlite3.Connection = self.local.effects
+        with effects:
+            if not self.is_once or delivery.once(effects):
                 row = (delivery.headers["user"], int(delivery.body), delivery.redelivered)
-                self.effects.execute("INSERT INTO effects VALUES (?, ?, ?)", row)
-        self.channel.basic_ack(delivery.tag)
+                effects.execute("INSERT INTO effects VALUES (?, ?, ?)", row)
 
-    def work(self) -> bool:
-        """Relay and handle what there is; return whether there was anything."""
-        relayed = self.relay.run_once()
-        taken, self.taken = self.taken, []
-        for delivery in taken:
-            self.handle(delivery)
-        self.broker.flush()
-        return bool(relayed or taken or self.taken)
+    def is_idle(self) -> bool:
+        """Say whether all is published, and handled."""
+        with self.engine.connect() as connection:
+            if self.outbox.waiting(connection):
+                return False
+        with self.broker.lock:
+            queues = map(self.broker.engine.virtual_hosts["/"].queue, self.queues)
+            return not any(queue.ready_count or queue.unacked for queue in queues)
 
 
 def main(folder: Path, mode: str, *, drain: bool) -> None:
     """Live: for ever, or until nothing is left."""
     life = Life(folder, mode == "once")
     print("ready", flush=True)
-    outbox, engine = shop(folder)
-    while True:
-        if life.work() or not drain:
-            continue
-        with engine.connect() as connection:
-            if not outbox.waiting(connection):
-                break
-    life.broker.close()
+    with life.broker, life.relay:
+        while not (drain and life.is_idle()):
+            time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 import leveret
-from leveret import ManualClock, Properties
+from leveret import ManualClock, Properties, aio
 from leveret.outbox import Outbox, OutboxMessage, pika_publish
 
 if TYPE_CHECKING:
@@ -359,6 +359,32 @@ def test_pika_takes_an_outbox_to_a_server(shop: Shop) -> None:
         connection.close()
     assert shop.waiting() == 1, "b1 reaches no queue"
     assert relay.statistics().failed == 1
+
+
+def test_a_service_takes_an_outbox_to_its_queues(shop: Shop) -> None:
+    shop.add("a1", "b1", "a2")
+    with leveret.open() as broker:
+        broker.engine.exchange_declare("orders", "fanout")
+        broker.engine.queue_declare("q")
+        broker.engine.queue_bind("q", "orders")
+        assert shop.outbox.relay(shop.engine, broker).run_once() == 3
+        taken = [broker.get("q", auto_ack=True) for _ in range(3)]
+        assert [delivery.text() for delivery in taken if delivery] == ["a1", "b1", "a2"]
+        assert taken[0] is not None
+        assert taken[0].message_id == taken[0].headers["x-deduplication-header"]
+        assert taken[0].content_type == "text/plain; charset=utf-8"
+
+
+def test_a_service_of_asyncio_takes_an_outbox_to_its_queues(shop: Shop) -> None:
+    shop.add("a1", "a2")
+
+    async def run() -> None:
+        async with aio.open() as broker:
+            broker.engine.exchange_declare("orders", "fanout")
+            assert await shop.outbox.relay_task(shop.engine, broker).run_once() == 2
+            await broker.publish("orders", "more")
+
+    asyncio.run(run())
 
 
 def test_numbers_that_make_no_sense_are_refused(shop: Shop) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define
 
 from leveret.service.received import Received
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from leveret.durations import Duration
@@ -62,6 +64,25 @@ class Delivery(Received):
 
         """
         self._extend(duration)
+
+    async def once(
+        self,
+        connection: Any,
+        *,
+        key: Callable[..., str | None] | None = None,
+        scope: str | None = None,
+        ttl: Duration = "7d",
+    ) -> bool:
+        """Say whether it is to be handled, and record so in the transaction of its effect.
+
+        See `leveret.idempotency.once`, which says what it raises. SQLAlchemy's AsyncSession and
+        AsyncConnection do as well; all others are used in the event loop.
+        """
+        from leveret.idempotency import once
+
+        record = partial(once, self, key=key, scope=scope, ttl=ttl)
+        run_sync = getattr(connection, "run_sync", None)
+        return bool(record(connection) if run_sync is None else await run_sync(record))
 
     async def __aenter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from leveret.aio.consumer import Inbox
     from leveret.aio.delivery import Delivery
+    from leveret.idempotency.seen import Claim
     from leveret.service.working import Work, WorkerStatistics
 
 __all__ = ["Worker"]
@@ -129,15 +130,27 @@ class Worker:
         error: Exception | None = None
         result = None
         began = perf_counter()
+        claim: Claim | None = None
         try:
+            if work.idempotency is not None:
+                claim = work.idempotency.begin(delivery)
+                if claim.state != "new":
+                    work.passed_over(delivery, claim.state)
+                    if part is not None:
+                        part.done(delivery)
+                    return
             with ExitStack() as contexts:
                 work.core.observed(delivery, work.queue, contexts)
                 if self._is_async:
                     result = await self._handler(delivery)
                 else:
                     result = await asyncio.to_thread(self._handler, delivery)
-        except asyncio.CancelledError:
+            if claim is not None:
+                await asyncio.to_thread(work.remember, claim, delivery, None)
+        except asyncio.CancelledError as cancelled:
             # Forced: nobody knows how far it came, so the message comes again.
+            if claim is not None:
+                work.remember(claim, delivery, cancelled)
             if not work.core.closing:
                 delivery._give_back()
             if part is not None:
@@ -145,6 +158,8 @@ class Worker:
             raise
         except Exception as raised:
             error = raised
+            if claim is not None:
+                work.remember(claim, delivery, error)
         work.ended(delivery, result, error, perf_counter() - began)
         if part is not None:
             part.done(delivery)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from leveret.properties import FieldValue
 
 __all__ = [
+    "Claim",
     "Handled",
     "Idempotency",
     "MemorySeen",
@@ -214,6 +215,27 @@ class SQLiteSeen:
 
 
 @define(eq=False)
+class Claim:
+    """What is known of a message, and whom to tell how its handler ended."""
+
+    state: State
+    _seen: Seen
+    _scope: str
+    # None where nothing is remembered of it.
+    _key: str | None
+
+    def succeeded(self) -> None:
+        """Remember that it was handled; see `Seen.succeeded`."""
+        if self._key is not None:
+            self._seen.succeeded(self._scope, self._key)
+
+    def failed(self) -> None:
+        """Forget that it is being handled; see `Seen.failed`."""
+        if self._key is not None:
+            self._seen.failed(self._scope, self._key)
+
+
+@define(eq=False)
 class Idempotency:
     """How a worker tells what it handled: where it looks, and what identifies a message.
 
@@ -229,6 +251,17 @@ class Idempotency:
     def of(cls, given: Idempotency | Seen | None) -> Idempotency | None:
         """Return what a worker was given, in this form."""
         return given if given is None or isinstance(given, Idempotency) else cls(given)
+
+    def begin(self, delivery: Handled) -> Claim:
+        """Say what is known of a message that a worker was given.
+
+        Raises:
+            NoIdentityError: see `identity`.
+
+        """
+        key = self.identity(delivery)
+        state: State = "new" if key is None else self.seen.begin(delivery.queue, key)
+        return Claim(state, self.seen, delivery.queue, key)
 
     def identity(self, delivery: Handled) -> str | None:
         """Return what identifies a message; None where it is to be handled whatever it is.

@@ -12,7 +12,7 @@ the order of their rows, also by several relays.
 Needs SQLAlchemy: `pip install leveret[outbox]`.
 """
 
-from leveret.outbox.publishers import Publish, PublishAsync, pika_publish
+from leveret.outbox.publishers import Publish, PublishAsync, Publisher, pika_publish
 from leveret.outbox.relay import Relay
 from leveret.outbox.relay_task import RelayTask
 from leveret.outbox.relaying import RelayStatistics
@@ -24,6 +24,7 @@ __all__ = [
     "OutboxMessage",
     "Publish",
     "PublishAsync",
+    "Publisher",
     "Relay",
     "RelayStatistics",
     "RelayTask",

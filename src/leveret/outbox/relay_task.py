@@ -34,6 +34,7 @@ class RelayTask:
         self._publish = publish
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def run_once(self) -> int:
         """Publish one batch of what is due; return how many messages were confirmed."""
@@ -70,14 +71,14 @@ class RelayTask:
 
     async def __aexit__(self, *_: object) -> None:
         self._relaying.on_wake = lambda: None
+        self._stopping = True  # after the batch at hand
+        self._woken.set()
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
 
     async def _run(self) -> None:
         relaying, wait_ms = self._relaying, 0
-        while True:
+        while not self._stopping:
             self._woken.clear()
             try:
                 if await self.run_once():

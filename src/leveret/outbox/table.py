@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from leveret.bodies import encode
 from leveret.clock import Clock, SystemClock
+from leveret.outbox.publishers import publish_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from leveret.durations import Duration
-    from leveret.outbox.publishers import Publish, PublishAsync
+    from leveret.outbox.publishers import Publish, PublishAsync, Publisher
     from leveret.outbox.relay import Relay
     from leveret.outbox.relay_task import RelayTask
     from leveret.outbox.relaying import Relaying
@@ -129,19 +130,19 @@ class Outbox:
 
         return int(connection.execute(select(func.count()).select_from(self.table)).scalar_one())
 
-    def relay(self, engine: Engine, publish: Publish, **options: Any) -> Relay:
+    def relay(self, engine: Engine, publisher: Publisher | Publish, **options: Any) -> Relay:
         """Return a relay that publishes from a thread of its own; see `Relay`."""
         from leveret.outbox.relay import Relay
 
-        return Relay(self.relaying(engine, **options), publish)
+        return Relay(self.relaying(engine, **options), publish_by(publisher))
 
     def relay_task(
-        self, engine: Engine, publish: Publish | PublishAsync, **options: Any
+        self, engine: Engine, publisher: Publisher | Publish | PublishAsync, **options: Any
     ) -> RelayTask:
         """Return a relay that publishes from a task of the running event loop; see `RelayTask`."""
         from leveret.outbox.relay_task import RelayTask
 
-        return RelayTask(self.relaying(engine, **options), publish)
+        return RelayTask(self.relaying(engine, **options), publish_by(publisher))
 
     def relaying(
         self,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from leveret.engine import Channel, Connection
     from leveret.engine.callbacks import Callbacks
     from leveret.engine.requests import Requests
+    from leveret.idempotency import Idempotency, Seen
     from leveret.properties import FieldValue
     from leveret.queues import Message, Queue
     from leveret.server import Server
@@ -275,6 +276,7 @@ class Core:
         dead_letter: str | None,
         *,
         replies: bool = False,
+        idempotency: Idempotency | Seen | None = None,
     ) -> Work:
         """Prepare the work of a worker.
 
@@ -294,7 +296,12 @@ class Core:
         if dead_letter is not None:
             self.queue(dead_letter)
         failures = Failures(self, queue, retry, dead_letter)
-        return Work(self, name or queue, queue, concurrency, failures, replies)
+        once = None
+        if idempotency is not None:
+            from leveret.idempotency import Idempotency
+
+            once = Idempotency.of(idempotency)
+        return Work(self, name or queue, queue, concurrency, failures, replies, once)
 
     def observed(self, delivery: Received, queue: str, contexts: ExitStack) -> None:
         """Have observers see that a handler is at work, as long as `contexts` last."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import define, field
 
 from leveret.service.received import Received
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -68,6 +69,22 @@ class Delivery(Received):
         """
         with self._lock:
             self._extend(duration)
+
+    def once(
+        self,
+        connection: Any,
+        *,
+        key: Callable[..., str | None] | None = None,
+        scope: str | None = None,
+        ttl: Duration = "7d",
+    ) -> bool:
+        """Say whether it is to be handled, and record so in the transaction of its effect.
+
+        See `leveret.idempotency.once`, which says what it raises.
+        """
+        from leveret.idempotency import once
+
+        return once(self, connection, key=key, scope=scope, ttl=ttl)
 
     def __enter__(self) -> Self:
         return self

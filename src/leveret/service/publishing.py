@@ -75,7 +75,7 @@ class Outgoing:
         """Return it as the broker takes it, with these headers.
 
         Raises:
-            TypeError: the body has no form (see `bodies.encode`).
+            TypeError: the body has no form (see `leveret.bodies.encode`).
 
         """
         body, content_type = encode(self.body)

@@ -130,6 +130,17 @@ class Failures:
         delivery._reject_as(message)
         return "rejected"
 
+    def postpone(self, delivery: Received, delay_ms: int) -> None:
+        """Hold a message back as it is, and give up its delivery.
+
+        Raises:
+            DeliveryLostError: it is not held any more.
+
+        """
+        delivery._end("postponed")
+        self._hold(delivery.message, self.core.now_ms + delay_ms, delivery.queue)
+        delivery._acknowledge()
+
     def _hold(self, message: AnyMessage, due_ms: int, queue: str) -> None:
         self.core.connection.virtual_host.delays.hold(message, due_ms, queue=queue)
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from leveret.durations import Duration
     from leveret.engine import Channel
     from leveret.exchanges import RouteTrace
+    from leveret.idempotency import Idempotency, Seen
     from leveret.properties import FieldTable, FieldValue, Properties
     from leveret.server import ServerLimits
     from leveret.server.background import RunningServer
@@ -260,13 +261,16 @@ class Service:
         visibility_timeout: Duration | None = None,
         offset: Offset | None = None,
         group: str | None = None,
+        idempotency: Idempotency | Seen | None = None,
         name: str | None = None,
     ) -> Worker:
         """Have a handler called for each message of a queue, in `concurrency` threads.
 
         `prefetch` is by default twice the concurrency. A message whose handler fails is tried again
-        as `retry` says, and then put into the queue `dead_letter`, or rejected. `offset` and
-        `group` are for streams, as in `consume`; a stream's messages cannot be retried.
+        as `retry` says, and then put into the queue `dead_letter`, or rejected. With `idempotency`
+        (see `leveret.idempotency`) a message that was handled before is acked and passed over.
+        `offset` and `group` are for streams, as in `consume`; a stream's messages cannot be
+        retried.
 
         Raises:
             NotFound: there is no such queue.
@@ -277,6 +281,7 @@ class Service:
         return self._start(
             *(queue, handler, concurrency, prefetch, retry, dead_letter, visibility_timeout, name),
             arguments=arguments,
+            idempotency=idempotency,
         )
 
     def _start(
@@ -291,10 +296,19 @@ class Service:
         name: str | None,
         replies: bool = False,
         arguments: FieldTable | None = None,
+        idempotency: Idempotency | Seen | None = None,
     ) -> Worker:
         core = self._core
         with core.lock:
-            work = core.work(queue, name, concurrency, retry, dead_letter, replies=replies)
+            work = core.work(
+                queue,
+                name,
+                concurrency,
+                retry,
+                dead_letter,
+                replies=replies,
+                idempotency=idempotency,
+            )
             open_inbox = partial(
                 self._inbox,
                 queue,

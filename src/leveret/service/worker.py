@@ -16,6 +16,7 @@ from leveret.service.ordering import part_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from leveret.idempotency.seen import Claim
     from leveret.service.consumer import Inbox
     from leveret.service.delivery import Delivery
     from leveret.service.working import Work, WorkerStatistics
@@ -145,7 +146,16 @@ class Worker:
         error: Exception | None = None
         result = None
         began = perf_counter()
+        claim: Claim | None = None
         try:
+            if work.idempotency is not None:
+                claim = work.idempotency.begin(delivery)
+                if claim.state != "new":
+                    with work.core.lock:
+                        work.passed_over(delivery, claim.state)
+                        if part is not None:
+                            part.done(delivery)
+                    return
             if work.core.observers:
                 with ExitStack() as contexts:
                     work.core.observed(delivery, work.queue, contexts)
@@ -154,6 +164,11 @@ class Worker:
                 result = call(delivery)
         except Exception as raised:
             error = raised
+        if claim is not None:
+            try:
+                work.remember(claim, delivery, error)
+            except Exception as raised:
+                error = error or raised
         seconds = perf_counter() - began
         with work.core.lock:
             work.ended(delivery, result, error, seconds)

@@ -16,6 +16,7 @@ from leveret.service.errors import DeliveryLostError
 
 if TYPE_CHECKING:
     from leveret.bodies import Body
+    from leveret.idempotency.seen import Claim, Idempotency, State
     from leveret.service.core import Core
     from leveret.service.received import Received
     from leveret.service.retrying import Failures
@@ -24,12 +25,16 @@ __all__ = ["Work", "WorkerStatistics"]
 
 logger = logging.getLogger("leveret.service")
 
+#: A message that another handler is at work on comes again after this.
+BUSY_AGAIN_MS = 1000
+
 
 @frozen
 class WorkerStatistics:
     """A worker's figures. `seconds` is the time that its handlers took together.
 
-    `lost` counts deliveries that were given back while their handler was still at work.
+    `lost` counts deliveries that were given back while their handler was still at work; `skipped`
+    those whose message was handled before, `postponed` those whose message was being handled.
     """
 
     name: str
@@ -41,6 +46,8 @@ class WorkerStatistics:
     dead_lettered: int
     rejected: int
     lost: int
+    skipped: int
+    postponed: int
     seconds: float
 
 
@@ -54,11 +61,21 @@ class Work:
     concurrency: int
     failures: Failures
     replies: bool = False
+    idempotency: Idempotency | None = None
     seconds: float = field(default=0.0, init=False)
     # outcome -> how many
     outcomes: dict[str, int] = field(
         factory=lambda: dict.fromkeys(
-            ("handled", "retried", "dead_lettered", "rejected", "lost"), 0
+            (
+                "handled",
+                "retried",
+                "dead_lettered",
+                "rejected",
+                "lost",
+                "skipped",
+                "postponed",
+            ),
+            0,
         ),
         init=False,
     )
@@ -74,6 +91,31 @@ class Work:
             outcome = "lost"
             logger.warning("worker %s: %s", self.name, lost)
         self.outcomes[outcome] += 1
+
+    def passed_over(self, delivery: Received, state: State) -> None:
+        """Settle a delivery whose message was handled before, or is being handled just now."""
+        try:
+            if state == "handled":
+                delivery._ack()
+            else:
+                self.failures.postpone(delivery, BUSY_AGAIN_MS)
+        except DeliveryLostError as lost:
+            self.outcomes["lost"] += 1
+            logger.warning("worker %s: %s", self.name, lost)
+        else:
+            self.outcomes["skipped" if state == "handled" else "postponed"] += 1
+
+    def remember(self, claim: Claim, delivery: Received, error: BaseException | None) -> None:
+        """Tell the store how a handler ended, without the lock: it may take its time.
+
+        Raises:
+            Exception: whatever the store raises where it cannot remember.
+
+        """
+        if error is None and delivery.settled in ("", "acked"):
+            claim.succeeded()
+        else:
+            claim.failed()
 
     def _settle(self, delivery: Received, result: Body, error: Exception | None) -> str:
         if self.replies:
