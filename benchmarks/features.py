@@ -23,8 +23,8 @@ _DELAY = "later"
 _DEAD_LETTER: FieldTable = {"x-dead-letter-exchange": _DEAD}
 _AT_MOST = Goal(at_most=2.5)
 _DELAYED = "delayed, through an exchange"
-#: Two headers are written, a timer is set and fires, and the message is routed when it is due.
-_AT_MOST_DELAYED = Goal(at_most=10)
+#: Its route is not remembered, a timer is set and fires, and a header is written anew.
+_AT_MOST_DELAYED = Goal(at_most=20)
 #: Messages that wait all the while, so that lanes, limits and deadlines have something to hold.
 _WAITING = 1_000
 
@@ -65,11 +65,12 @@ def run(scale: Scale) -> Section:
     ]
     if kombu_memory.CHANNEL in figures:
         slowest = max(
-            (figures[side.name] for side in sides), key=lambda figure: 1 / figure.per_second
+            (figures[side.name] for side in sides if side.name != _DELAYED),
+            key=lambda figure: 1 / figure.per_second,
         )
         comparisons.append(
             Comparison(
-                f"slowest of these ({slowest.side}) faster than kombu, plain",
+                f"slowest of these but the delayed ({slowest.side}) faster than kombu, plain",
                 ratios(figures[kombu_memory.CHANNEL], slowest),
             )
         )
@@ -79,7 +80,7 @@ def run(scale: Scale) -> Section:
         f"Publish, get, ack with {waiting:,} messages waiting. A queue that drops: publish into a"
         " full one, where each drops the head. Dead letters: a queue of length 0 whose dead go to"
         " another, got and acked there; or got, rejected, and got again and acked there. Delayed:"
-        " through an x-delayed-message exchange, then the clock moves on and it is got and acked."
+        " through an x-delayed-message exchange, then the clock moves on, and it is got and acked."
         " kombu's memory transport has none of these features and is shown without.",
         tuple(figures.values()),
         comparisons,
