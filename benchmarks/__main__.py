@@ -22,6 +22,7 @@ from benchmarks import (
     topic_routing,
     topology_check,
     topology_load,
+    workers,
 )
 from benchmarks.measure import Scale
 from benchmarks.report import circumstances, save, show
@@ -45,6 +46,8 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "storage": storage.run,
     "streams": streams.run,
     "kit": kit_start.run,
+    "workers": workers.run,
+    "latency": workers.latency,
     "load": topology_load.run,
     "check": topology_check.run,
 }

@@ -35,6 +35,8 @@ def circumstances() -> dict[str, Any]:
         "load_average_1_min": round(os.getloadavg()[0], 2),
         "leveret": _version("leveret"),
         "kombu": _version("kombu"),
+        "celery": _version("celery"),
+        "dramatiq": _version("dramatiq"),
     }
 
 

@@ -22,6 +22,11 @@ SHOWN = {
     "storage": ["in a directory over in memory", "bytes on the disk a message"],
     "streams": ["stream, replay, over classic queue", "stream, append in a directory, over"],
     "kit": ["amqp, a socket of its own", "behind the session's socket: processor time"],
+    "workers": [
+        "leveret, threads, concurrency 4, messages a second",
+        "queue.Queue, a thread, processor time over leveret",
+    ],
+    "latency": ["leveret, threads, concurrency 1, p99", "queue.Queue, a thread, p50"],
     "load": ["load and declare, seconds"],
     "check": ["diff, seconds", "cost per binding"],
 }
