@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 #: Folder -> what its service, or its test, is made with.
 MADE_WITH = {
+    "services/customer_order": [],
     "services/event_log": [],
     "services/order_pipeline": [],
     "services/price_service": ["pika"],
