@@ -298,3 +298,19 @@ def test_a_letter_that_left_a_deduplicating_queue_may_come_again(broker: leveret
     broker.check()
     publish_dead(broker, "c", headers={"x-deduplication-header": 1})
     assert bodies(broker, "dlq") == ["a"], "what was redriven died first"
+
+
+def test_a_redrive_at_a_rate_goes_on_with_the_clock(broker: leveret.Broker) -> None:
+    publish_dead(broker, *"abcde")
+    done: list[int] = []
+    letters = DeadLetterQueue(broker, "dlq")
+    redriving = letters.start("2/s", limit=4, on_done=lambda report: done.append(report.redriven))
+    counts = [redriving.report().redriven]
+    for _ in range(4):
+        broker.clock.advance(ms=499)  # type: ignore[attr-defined]
+        counts.append(redriving.report().redriven)
+        broker.clock.advance(ms=1)  # type: ignore[attr-defined]
+    assert counts == [1, 1, 2, 3, 4]
+    assert (done, bodies(broker, "billing"), bodies(broker, "dlq")) == ([4], [*"abcd"], ["e"])
+    with pytest.raises(ValueError, match="'fast' is no rate: write 50/s"):
+        letters.start("fast")

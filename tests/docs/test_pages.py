@@ -29,6 +29,7 @@ PAGES = [
     ROOT / "docs" / "schemas.md",
     ROOT / "docs" / "service.md",
     ROOT / "docs" / "workers.md",
+    ROOT / "docs" / "numbers.md",
     *sorted(ROOT.glob("examples/**/README.md")),
 ]
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -13,6 +13,7 @@ from leveret.aio.consumer import Consumer, Inbox
 from leveret.aio.delivery import Delayed, Delivery
 from leveret.aio.tasks import wait_for
 from leveret.aio.worker import Worker
+from leveret.dead_letters import DeadLetterQueue
 from leveret.durations import milliseconds
 from leveret.errors import LeveretError
 from leveret.server import Server
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from leveret.alerts import AlertState
     from leveret.bodies import Body
     from leveret.broker import Broker
     from leveret.clock import Clock
-    from leveret.config import Topology
+    from leveret.config import Alert, Topology
     from leveret.durations import Duration
     from leveret.engine import Channel
     from leveret.exchanges import RouteTrace
@@ -68,6 +70,7 @@ class Service:
         seed: int | None = None,
         limits: ServerLimits | None = None,
         observers: Sequence[object] = (),
+        on_alert: Callable[[Alert, AlertState, int | None], object] | None = None,
     ) -> None:
         self._make_broker = partial(
             make_broker, source, data=data, clock=clock, profile=profile, seed=seed
@@ -75,6 +78,7 @@ class Service:
         self._virtual_host = virtual_host
         self._limits = limits
         self._observers = tuple(observers)
+        self._on_alert = on_alert
         self._core: Core
         self._workers: list[Worker] = []
         self._closed: asyncio.Future[None] | None = None
@@ -96,6 +100,7 @@ class Service:
             self._core = Core(
                 broker, server, nullcontext(), topology, self._virtual_host, self._observers
             )
+            self._core.watch(self._on_alert)
             undoing.pop_all()
         return self
 
@@ -409,6 +414,10 @@ class Service:
         """Return the figures of the broker and of the workers as they are now."""
         workers = tuple(worker.statistics() for worker in self._workers)
         return ServiceStatistics(self._core.broker.statistics(), self._core.virtual_host, workers)
+
+    def dead_letters(self, queue: str) -> DeadLetterQueue:
+        """Return the dead letters in a queue; its calls are no coroutines, and never wait."""
+        return DeadLetterQueue(self._core.broker, queue, self._core.virtual_host)
 
     def channel(self) -> Channel:
         """Open a channel, with pika's method names; see `Broker.channel`."""

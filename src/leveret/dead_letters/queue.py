@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from leveret.dead_letters.grouping import DEFAULT_KEYS, DeadLetterGroup, grouped
 from leveret.dead_letters.letter import DeadLetter
+from leveret.dead_letters.rate import Pace, parse_rate
 from leveret.dead_letters.redrive import CannotRedrive, RedrivePlan, RedriveReport, Tally
 from leveret.dead_letters.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from leveret.dead_letters.redrive import Address
     from leveret.engine.broker import Broker
@@ -101,6 +103,34 @@ class DeadLetterQueue:
             redriving.step(TURN)
         return redriving.report()
 
+    def start(
+        self,
+        rate: str | float,
+        selection: Selection | None = None,
+        *,
+        to: str | None = None,
+        back_to: str = "last-death",
+        limit: int | None = None,
+        keep_headers: bool = False,
+        on_done: Callable[[RedriveReport], object] | None = None,
+    ) -> Redriving:
+        """Begin a redrive that sends no more than `rate` ("50/s", "600/m") on the broker's clock.
+
+        It goes on by itself, as what is due does; `cancel` ends it. `on_done` is called behind the
+        last letter.
+
+        Raises:
+            NotFound: there is no such queue.
+            ValueError: as `redrive`, or `rate` is no rate.
+
+        """
+        pace = Pace(parse_rate(rate))
+        plan = RedrivePlan(self.name, to, back_to, keep_headers)
+        redriving = self.prepare(plan, selection, limit)
+        with self.lock:
+            redriving.go_on(pace, on_done)
+        return redriving
+
     def prepare(
         self,
         plan: RedrivePlan,
@@ -180,6 +210,24 @@ class Redriving:
         """Leave what was not sent yet where it is."""
         self.tally.left += self.count - self._next
         del self._positions[self._next :]
+
+    def go_on(self, pace: Pace, on_done: Callable[[RedriveReport], object] | None) -> None:
+        """Send what may go now, and see that the rest goes when it may."""
+        broker = self.letters.broker
+        while not self.is_done:
+            now_ms = broker.clock.now_ms()
+            wait_ms = pace.wait_ms(now_ms)
+            if wait_ms:
+                broker.timers.call_at(now_ms + ceil(wait_ms), lambda: self._send_one(pace, on_done))
+                return
+            self.step(1)
+        if on_done is not None:
+            on_done(self.report())
+
+    def _send_one(self, pace: Pace, on_done: Callable[[RedriveReport], object] | None) -> None:
+        if not self.is_done:
+            self.step(1)
+        self.go_on(pace, on_done)
 
     def step(self, count: int) -> None:
         """Send the next `count` letters in one turn; one that somebody took is passed over."""

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager, ExitStack
 
+    from leveret.alerts import Alerts, AlertState
     from leveret.bodies import Body
     from leveret.broker import Broker
     from leveret.clock import Clock
-    from leveret.config import Topology
+    from leveret.config import Alert, Topology
     from leveret.durations import Duration
     from leveret.engine import Channel, Connection
     from leveret.engine.callbacks import Callbacks
@@ -100,6 +101,7 @@ class Core:
     publisher: Publisher = field(init=False)
     # subscription -> None, in the order of their beginning
     subscriptions: dict[Subscription[Any], None] = field(factory=dict, init=False)
+    alerts: Alerts | None = field(default=None, init=False)
     closing: bool = field(default=False, init=False)
     _getting: Channel | None = field(default=None, init=False)
     _requests: Requests | None = field(default=None, init=False)
@@ -108,6 +110,17 @@ class Core:
         self.connection = self.broker.connect(self.virtual_host)
         self.connection.channel_type = OwnChannel
         self.publisher = Publisher(self.connection, self.server)
+
+    def watch(
+        self, on_alert: Callable[[Alert, AlertState, int | None], object] | None = None
+    ) -> None:
+        """Watch what the file's `alerts` say."""
+        host = self.topology.virtual_hosts.get(self.virtual_host) if self.topology else None
+        if host is not None and host.alerts:
+            from leveret.alerts import Alerts
+
+            self.alerts = Alerts(self.broker, host.alerts.values(), on_alert, self.virtual_host)
+            self.alerts.start()
 
     def check_open(self) -> None:
         """Refuse what is new while the service closes.
@@ -315,6 +328,8 @@ class Core:
     def close(self) -> None:
         """End everything that waits or is held; what is not settled goes back to its queue."""
         self.closing = True
+        if self.alerts is not None:
+            self.alerts.stop()
         self.publisher.close()
         for subscription in list(self.subscriptions):
             subscription.close()

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, overload
 
+from leveret.dead_letters import DeadLetterQueue
 from leveret.durations import milliseconds
 from leveret.errors import LeveretError
 from leveret.server.background import keep_in_thread
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from leveret.alerts import AlertState
     from leveret.bodies import Body
     from leveret.broker import Broker
     from leveret.clock import Clock
-    from leveret.config import Topology
+    from leveret.config import Alert, Topology
     from leveret.durations import Duration
     from leveret.engine import Channel
     from leveret.exchanges import RouteTrace
@@ -68,6 +70,7 @@ class Service:
         seed: int | None = None,
         limits: ServerLimits | None = None,
         observers: Sequence[object] = (),
+        on_alert: Callable[[Alert, AlertState, int | None], object] | None = None,
     ) -> None:
         broker, topology = make_broker(source, data=data, clock=clock, profile=profile, seed=seed)
         with ExitStack() as undoing:
@@ -83,6 +86,7 @@ class Service:
                     virtual_host,
                     tuple(observers),
                 )
+                self._core.watch(on_alert)
             undoing.pop_all()
         self._make = partial(Delivery, lock=self._running.lock)
         self._workers: list[Worker] = []
@@ -417,6 +421,11 @@ class Service:
             return ServiceStatistics(
                 self._core.broker.statistics(), self._core.virtual_host, workers
             )
+
+    def dead_letters(self, queue: str) -> DeadLetterQueue:
+        """Return the dead letters in a queue, to list, show and redrive."""
+        core = self._core
+        return DeadLetterQueue(core.broker, queue, core.virtual_host, core.lock)
 
     def channel(self) -> Channel:
         """Open a channel, with pika's method names; see `Broker.channel`."""
