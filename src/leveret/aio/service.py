@@ -141,8 +141,8 @@ class Service:
             exchange, routing_key, body, headers, properties, mandatory, persistent, delay_ms
         )
         core = self._core
-        with ExitStack() as observing:
-            message = outgoing.message(core.outgoing_headers(outgoing, observing) or None)
+        with core.sending(outgoing) as all_headers:
+            message = outgoing.message(all_headers)
             publication = core.publish(outgoing, message)
             if not publication.done or publication.error is not None:
                 timeout_ms = None if timeout is None else milliseconds(timeout)
@@ -167,8 +167,8 @@ class Service:
         publications: list[Publication] = []
         for each in messages:
             outgoing = each if isinstance(each, Outgoing) else Outgoing(*each)
-            with ExitStack() as observing:
-                message = outgoing.message(core.outgoing_headers(outgoing, observing) or None)
+            with core.sending(outgoing) as all_headers:
+                message = outgoing.message(all_headers)
                 publications.append(core.publish(outgoing, message))
         deadline_ms = None if timeout is None else core.now_ms + milliseconds(timeout)
         failures: dict[int, LeveretError] = {}

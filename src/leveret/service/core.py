@@ -7,6 +7,7 @@ event loop is alone with the broker.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,8 +24,8 @@ from leveret.service.working import Work
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager, ExitStack
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from leveret.alerts import Alerts, AlertState
     from leveret.bodies import Body
@@ -134,15 +135,22 @@ class Core:
 
     # -- publishing
 
-    def outgoing_headers(self, outgoing: Outgoing, observing: ExitStack) -> dict[str, FieldValue]:
-        """Return the headers to send, with what observers add while it is sent."""
+    def sending(self, outgoing: Outgoing) -> AbstractContextManager[dict[str, FieldValue] | None]:
+        """Return the context to publish in: its headers, with what observers add to them."""
+        if not self.observers:
+            return nullcontext(outgoing.all_headers() or None)
+        return self._observed_sending(outgoing)
+
+    @contextmanager
+    def _observed_sending(self, outgoing: Outgoing) -> Iterator[dict[str, FieldValue] | None]:
         headers = outgoing.all_headers()
-        for observer in self.observers:
-            publishing = getattr(observer, "publishing", None)
-            if publishing is not None:
-                context = publishing(outgoing.exchange, outgoing.routing_key, headers)
-                observing.enter_context(context)
-        return headers
+        with ExitStack() as contexts:
+            for observer in self.observers:
+                publishing = getattr(observer, "publishing", None)
+                if publishing is not None:
+                    context = publishing(outgoing.exchange, outgoing.routing_key, headers)
+                    contexts.enter_context(context)
+            yield headers or None
 
     def publish(self, outgoing: Outgoing, message: Message) -> Publication:
         """Publish a message as soon as that can be.

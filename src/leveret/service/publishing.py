@@ -11,13 +11,13 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from leveret.bodies import encode
 from leveret.engine import Channel
 from leveret.engine.delays import queues_of
 from leveret.errors import AMQPError
-from leveret.properties import NO_PROPERTIES, Properties
+from leveret.properties import Properties
 from leveret.queues import Message
 from leveret.service.errors import (
     PublishTimeoutError,
@@ -55,7 +55,7 @@ class OwnChannel(Channel):
         return error
 
 
-@frozen
+@define(unsafe_hash=False)
 class Outgoing:
     """One message to publish, for `publish_many`.
 
@@ -79,12 +79,16 @@ class Outgoing:
 
         """
         body, content_type = encode(self.body)
-        given = self.properties or NO_PROPERTIES
+        mode = 2 if self.persistent else None
+        given = self.properties
+        if given is None:
+            properties = Properties(content_type, None, headers, mode)
+            return Message(self.exchange, self.routing_key, properties, body)
         properties = Properties(
             given.content_type or content_type,
             given.content_encoding,
             headers or given.headers,
-            given.delivery_mode or (2 if self.persistent else None),
+            given.delivery_mode or mode,
             given.priority,
             given.correlation_id,
             given.reply_to,
@@ -100,6 +104,8 @@ class Outgoing:
 
     def all_headers(self) -> dict[str, FieldValue]:
         """Return its headers, those among its properties included, to be added to."""
+        if self.headers is None and self.properties is None:
+            return {}
         given = self.properties.headers if self.properties is not None else None
         return {**(given or {}), **(self.headers or {})}
 
@@ -208,8 +214,9 @@ class Publisher(SilentListener):
             publication.room = full.wait_for_room(publication.retry)
             self._in_line[publication] = None
             return True
-        publication.room = publication.retry = None
-        self._in_line.pop(publication, None)
+        if publication.room is not None:
+            publication.room = publication.retry = None
+            self._in_line.pop(publication, None)
         try:
             self._send(publication)
         except AMQPError as error:
