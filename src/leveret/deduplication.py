@@ -163,7 +163,7 @@ class Identifiers:
     # identifier -> what is known of it
     _seen: dict[Form, _Seen] = field(factory=dict, init=False)
     # number -> identifier; numbers are given in the order of coming
-    _by_number: SortedDict[int, Form] = field(factory=SortedDict, init=False)
+    _by_number: SortedDict[int, Form] = field(factory=lambda: SortedDict(), init=False)
     # (when it is forgotten, its number)
     _by_expiry: SortedList[tuple[int, int]] = field(factory=SortedList, init=False)
     _free_slots: list[int] = field(factory=list, init=False)

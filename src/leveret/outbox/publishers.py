@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from leveret.outbox.rows import OutboxMessage
 from leveret.properties import Properties
@@ -38,13 +38,14 @@ class Publisher(Protocol):
 def publish_by(publisher: Publisher | Publish | PublishAsync) -> Callable[[OutboxMessage], Any]:
     """Return a function that publishes: what was given, or by the service that was given."""
     if not hasattr(publisher, "publish"):
-        return publisher
+        return cast("Callable[[OutboxMessage], Any]", publisher)
+    service = cast("Publisher", publisher)
 
     def publish(message: OutboxMessage) -> Any:
         properties = Properties(
             message_id=message.message_id, content_type=message.content_type, delivery_mode=2
         )
-        return publisher.publish(
+        return service.publish(
             message.exchange,
             message.routing_key,
             message.body,
