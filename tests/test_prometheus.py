@@ -44,10 +44,10 @@ def test_a_service_tells_of_its_workers_and_streams() -> None:
     with leveret.open() as service:
         service.engine.queue_declare("billing")
         service.engine.queue_declare("log", arguments={"x-queue-type": "stream"})
-        worker = service.worker("billing", lambda delivery: None, name="bill")
+        worker = service.worker("billing", lambda delivery: handled.set(), name="bill")
         service.publish("", "billing", "a")
-        while worker.statistics().handled < 1:
-            handled.wait(0.01)
+        assert handled.wait(30)
+        worker.stop()
         registry = CollectorRegistry()
         registry.register(BrokerCollector(service))
         text = generate_latest(registry).decode()

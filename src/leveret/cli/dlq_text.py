@@ -107,7 +107,7 @@ def show_letter(number: int, letter: DeadLetter, now_ms: int) -> None:
     if letter.message_id:
         _line("message id", letter.message_id)
     if letter.attempt is not None:
-        _line("attempts", str(letter.attempt))
+        _line("attempts", str(max(0, letter.attempt - 1)))
     if letter.error:
         _line("last error", letter.error)
     for death in letter.deaths:

@@ -59,7 +59,8 @@ class DeadLetter:
 
     `exchange` and `routing_key` are those it was published with before it died for the first time.
     `reason` and `queue` tell of its last death, `first_reason` and `first_queue` of its first; None
-    where no header tells. `died_at_ms` is when it died, as far as its headers tell.
+    where no header tells. `attempt` is the number that a worker's next attempt would have had, and
+    `error` what its last one failed of. `died_at_ms` is when it died, as far as its headers tell.
     """
 
     exchange: str

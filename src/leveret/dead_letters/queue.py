@@ -63,9 +63,13 @@ class DeadLetterQueue:
         Raises:
             NotFound: there is none of that name.
             KeyError: there is no such virtual host.
+            ValueError: it is a stream, whose messages stay where they are.
 
         """
-        return self.broker.virtual_hosts[self.virtual_host].queue(self.name)
+        queue = self.broker.virtual_hosts[self.virtual_host].queue(self.name)
+        if queue.settings.type == "stream":
+            raise ValueError(f"queue '{self.name}' is a stream: consume it, nothing leaves it")
+        return queue
 
     def show(
         self, selection: Selection | None = None, limit: int | None = None
