@@ -18,6 +18,7 @@ MADE_WITH = {
     "services/customer_order": [],
     "services/event_log": [],
     "services/order_pipeline": [],
+    "services/outbox_shop": ["sqlalchemy"],
     "services/price_service": ["pika"],
     "testing/celery_reports": ["celery"],
     "testing/fastapi_shop": ["aio_pika", "fastapi", "httpx2"],
