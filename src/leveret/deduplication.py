@@ -17,7 +17,7 @@ plugin `rabbitmq-message-deduplication` beside them:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from attrs import define, field, frozen
 from sortedcontainers import SortedDict, SortedList
@@ -163,7 +163,9 @@ class Identifiers:
     # identifier -> what is known of it
     _seen: dict[Form, _Seen] = field(factory=dict, init=False)
     # number -> identifier; numbers are given in the order of coming
-    _by_number: SortedDict[int, Form] = field(factory=lambda: SortedDict(), init=False)
+    _by_number: SortedDict[int, Form] = field(
+        factory=cast("Callable[[], SortedDict[int, Form]]", SortedDict), init=False
+    )
     # (when it is forgotten, its number)
     _by_expiry: SortedList[tuple[int, int]] = field(factory=SortedList, init=False)
     _free_slots: list[int] = field(factory=list, init=False)

@@ -26,7 +26,7 @@ class Delivery(Received):
     Its methods may be called by any thread.
     """
 
-    _lock: AbstractContextManager[object] = field(kw_only=True)
+    _lock: AbstractContextManager[object] = field(kw_only=True, alias="lock")
 
     def ack(self) -> None:
         """Acknowledge it: it was handled.
