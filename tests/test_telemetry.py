@@ -67,6 +67,7 @@ def test_a_message_is_traced_from_publish_to_handler() -> None:
     assert sum(point.value for point in sent_points) == 2
     process_points: Any = figures["messaging.process.duration"]
     assert sum(point.count for point in process_points) == 2
+    assert process_points[0].explicit_bounds[0] == 0.005, "seconds, from milliseconds on"
     assert set(figures) == {
         "messaging.client.sent.messages",
         "messaging.client.consumed.messages",

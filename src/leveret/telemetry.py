@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["OpenTelemetry"]
 
 
+#: Bounds of the buckets of a duration in seconds, as the conventions have them.
+_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+
+
 class OpenTelemetry:
     """Makes a span and metrics of each publish and each handler.
 
@@ -47,10 +51,16 @@ class OpenTelemetry:
             "messaging.client.consumed.messages", "{message}", "Messages given to handlers"
         )
         self._publish_time = meter.create_histogram(
-            "messaging.client.operation.duration", "s", "Time until the broker had a message"
+            "messaging.client.operation.duration",
+            "s",
+            "Time until the broker had a message",
+            explicit_bucket_boundaries_advisory=_BUCKETS_S,
         )
         self._process_time = meter.create_histogram(
-            "messaging.process.duration", "s", "Time in handlers"
+            "messaging.process.duration",
+            "s",
+            "Time in handlers",
+            explicit_bucket_boundaries_advisory=_BUCKETS_S,
         )
 
     @contextmanager
