@@ -108,7 +108,7 @@ def test_a_worker_of_a_group_handles_each_message_and_the_next_goes_on(topology:
 
     with leveret.open(topology) as broker:
         fill(broker)
-        for more in ("5", "6"):
+        for more, coming in (("5", 5), ("6", 1)):
             worker = broker.worker(
                 "events",
                 handle,
@@ -117,7 +117,7 @@ def test_a_worker_of_a_group_handles_each_message_and_the_next_goes_on(topology:
                 group="billing",
                 dead_letter="failed",
             )
-            for _ in range(int(more) - len(handled)):
+            for _ in range(coming):
                 assert enough.acquire(timeout=SOON_S)
             worker.stop()
             broker.publish("", "events", more)

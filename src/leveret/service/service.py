@@ -7,6 +7,7 @@ import signal
 import threading
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from leveret.dead_letters import DeadLetterQueue
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from leveret.service.retrying import Retry
 
 __all__ = ["Service"]
+
+#: Messages of a batch that are published in one turn, before another thread has one.
+_TURN = 50
 
 logger = logging.getLogger("leveret.service")
 
@@ -165,12 +169,14 @@ class Service:
         """
         core = self._core
         publications: list[Publication] = []
-        for each in messages:
-            outgoing = each if isinstance(each, Outgoing) else Outgoing(*each)
-            with core.sending(outgoing) as all_headers:
-                message = outgoing.message(all_headers)
-                with core.lock:
-                    publications.append(core.publish(outgoing, message))
+        remaining = iter(messages)
+        while batch := list(islice(remaining, _TURN)):
+            with core.lock:
+                for each in batch:
+                    outgoing = each if isinstance(each, Outgoing) else Outgoing(*each)
+                    with core.sending(outgoing) as all_headers:
+                        message = outgoing.message(all_headers)
+                        publications.append(core.publish(outgoing, message))
         deadline_ms = None if timeout is None else core.now_ms + milliseconds(timeout)
         failures: dict[int, LeveretError] = {}
         for number, publication in enumerate(publications):
