@@ -273,6 +273,34 @@ def test_room_is_offered_to_the_next_in_line_when_the_first_gives_up(topology: P
         second.result(SOON_S)
 
 
+def test_a_publish_that_lets_another_go_on_is_answered_itself(broker: leveret.Service) -> None:
+    broker.publish_many([("", "small", 0), ("", "small", 1)])
+    with ThreadPoolExecutor(2) as others:
+        waiting = others.submit(broker.publish, "", "small", 2)
+        wait_until_somebody_waits(broker, "small")
+        with broker.lock:
+            host = broker.engine.virtual_hosts["/"]
+            # What makes room is done as the last thing of the next publish.
+            host.soon(lambda: host.queues["small"].purge() and None)
+            broker.publish("", "billing", 3, timeout=SOON_S)
+        waiting.result(SOON_S)
+    assert broker.statistics().queues["small"].ready == 1
+
+
+def test_a_refused_publish_that_lets_another_go_on_hurts_it_not(broker: leveret.Service) -> None:
+    broker.publish_many([("", "small", 0), ("", "small", 1)])
+    with ThreadPoolExecutor(2) as others:
+        waiting = others.submit(broker.publish, "", "small", 2)
+        wait_until_somebody_waits(broker, "small")
+        with broker.lock:
+            host = broker.engine.virtual_hosts["/"]
+            host.soon(lambda: host.queues["small"].purge() and None)
+            with pytest.raises(errors.NotFound):
+                broker.publish("ordres", "x", 3)
+        waiting.result(SOON_S)
+    broker.publish("", "billing", 4, timeout=SOON_S)
+
+
 def test_publishers_wait_while_memory_is_short(topology: Path) -> None:
     limits = ServerLimits(memory_bytes=1_000_000)
     clock = leveret.ManualClock()

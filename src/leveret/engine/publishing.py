@@ -302,6 +302,11 @@ class PublishMethods(ChannelBase):
         self._publish_seq = self._publish_seq or 1
         self._answers = True
 
+    @property
+    def next_publish_sequence(self) -> int:
+        """The sequence number that the next message will be confirmed by; 0 without confirms."""
+        return self._publish_seq
+
     def flush_confirms(self) -> None:
         """Tell the publisher what was taken and what was not, in as few methods as can be.
 

@@ -161,8 +161,6 @@ class Publisher(SilentListener):
     server: Server
     channel: Channel = field(init=False)
     _ended: bool = field(default=False, init=False)
-    # The sequence number of the next message that is published.
-    _next: int = field(default=1, init=False)
     # sequence number -> publication not confirmed yet
     _unconfirmed: dict[int, Publication] = field(factory=dict, init=False)
     # What is being published, for what is said about it meanwhile.
@@ -238,17 +236,19 @@ class Publisher(SilentListener):
         if publication.delay_ms is not None:
             self._hold(publication, publication.delay_ms)
             return
-        sequence = self._next
-        self._unconfirmed[sequence] = self._current = publication
+        # What a publish sets off may let others go on that wait, within this very call.
+        sequence = self.channel.next_publish_sequence
+        self._unconfirmed[sequence] = publication
+        outer, self._current = self._current, publication
         publication.taken()
         try:
             self.channel.publish(publication.message, publication.mandatory)
         except BaseException:
-            del self._unconfirmed[sequence]
+            if self._unconfirmed.get(sequence) is publication:
+                del self._unconfirmed[sequence]
             raise
         finally:
-            self._current = None
-        self._next = sequence + 1
+            self._current = outer
 
     def _hold(self, publication: Publication, delay_ms: int) -> None:
         broker = self.connection.broker
