@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,8 @@ from leveret.service import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from leveret.queues import Queue
 
 TOPOLOGY = """
 exchanges: {orders: topic, both: fanout}
@@ -273,6 +276,10 @@ def test_room_is_offered_to_the_next_in_line_when_the_first_gives_up(topology: P
         second.result(SOON_S)
 
 
+def _purge(queue: Queue) -> None:
+    queue.purge()
+
+
 def test_a_publish_that_lets_another_go_on_is_answered_itself(broker: leveret.Service) -> None:
     broker.publish_many([("", "small", 0), ("", "small", 1)])
     with ThreadPoolExecutor(2) as others:
@@ -281,7 +288,7 @@ def test_a_publish_that_lets_another_go_on_is_answered_itself(broker: leveret.Se
         with broker.lock:
             host = broker.engine.virtual_hosts["/"]
             # What makes room is done as the last thing of the next publish.
-            host.soon(lambda: host.queues["small"].purge() and None)
+            host.soon(partial(_purge, host.queues["small"]))
             broker.publish("", "billing", 3, timeout=SOON_S)
         waiting.result(SOON_S)
     assert broker.statistics().queues["small"].ready == 1
@@ -294,7 +301,7 @@ def test_a_refused_publish_that_lets_another_go_on_hurts_it_not(broker: leveret.
         wait_until_somebody_waits(broker, "small")
         with broker.lock:
             host = broker.engine.virtual_hosts["/"]
-            host.soon(lambda: host.queues["small"].purge() and None)
+            host.soon(partial(_purge, host.queues["small"]))
             with pytest.raises(errors.NotFound):
                 broker.publish("ordres", "x", 3)
         waiting.result(SOON_S)
