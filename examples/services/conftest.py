@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import leveret
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Generous: what is waited for comes at once, but on a machine that is busy.
 SOON_S = 30
+
+
+@pytest.fixture
+def clock() -> leveret.ManualClock:
+    """Give the time, which stands still."""
+    return leveret.ManualClock()
 
 
 @pytest.fixture

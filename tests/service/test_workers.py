@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import leveret
 from leveret import config, errors
+from leveret.idempotency import MemorySeen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -218,6 +219,14 @@ def test_a_subscription_of_the_file_says_how_a_queue_is_worked_on(
         clock.advance(seconds=wait_s)
     handler.next()
     assert broker.get("letters", timeout=SOON_S).headers["x-last-error"] == "ValueError: no 3"
+
+
+def test_a_subscription_passes_over_what_was_handled(broker: Any) -> None:
+    worker = broker.subscribe("bill", Handler(), idempotency=MemorySeen())
+    for skipped in (0, 1):
+        broker.publish("", "billing", "x", properties=leveret.Properties(message_id="1"))
+        until(lambda: worker.statistics().handled == 1)
+        until(lambda skipped=skipped: worker.statistics().skipped == skipped)  # type: ignore[misc]
 
 
 def test_a_subscription_that_the_file_does_not_have_is_named(broker: Any) -> None:

@@ -21,12 +21,6 @@ FIRST = 1
 
 
 @pytest.fixture
-def clock() -> leveret.ManualClock:
-    """Give the time, which stands still."""
-    return leveret.ManualClock()
-
-
-@pytest.fixture
 def broker(clock: leveret.ManualClock) -> Iterator[leveret.Service]:
     """Give an open broker."""
     with leveret.open(TOPOLOGY, clock=clock) as broker:

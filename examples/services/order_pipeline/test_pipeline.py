@@ -36,12 +36,6 @@ class Outside:
 
 
 @pytest.fixture
-def clock() -> leveret.ManualClock:
-    """Give the time, which stands still."""
-    return leveret.ManualClock()
-
-
-@pytest.fixture
 def broker(clock: leveret.ManualClock) -> Iterator[leveret.Service]:
     """Give an open broker."""
     with leveret.open(TOPOLOGY, clock=clock) as broker:

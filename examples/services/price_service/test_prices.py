@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def clock() -> leveret.ManualClock:
-    """Give the time, which stands still."""
-    return leveret.ManualClock()
-
-
-@pytest.fixture
 def broker(clock: leveret.ManualClock) -> Iterator[leveret.Service]:
     """Give a broker where nobody answers yet."""
     with leveret.open(TOPOLOGY, clock=clock) as broker:

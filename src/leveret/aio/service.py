@@ -326,14 +326,21 @@ class Service:
         self._workers.append(worker)
         return worker
 
-    def subscribe(self, name: str, handler: Callable[[Delivery], Any]) -> Worker:
+    def subscribe(
+        self,
+        name: str,
+        handler: Callable[[Delivery], Any],
+        *,
+        idempotency: Idempotency | Seen | None = None,
+    ) -> Worker:
         """Start the worker that the topology file's `subscriptions` describe under a name.
 
         Raises:
             KeyError: the file has no such subscription.
 
         """
-        return self.worker(handler=handler, name=name, **subscription_options(self._core, name))
+        options = subscription_options(self._core, name)
+        return self.worker(handler=handler, name=name, idempotency=idempotency, **options)
 
     # -- requests
 

@@ -330,7 +330,13 @@ class Service:
             self._workers.append(worker)
         return worker
 
-    def subscribe(self, name: str, handler: Callable[[Delivery], Any]) -> Worker:
+    def subscribe(
+        self,
+        name: str,
+        handler: Callable[[Delivery], Any],
+        *,
+        idempotency: Idempotency | Seen | None = None,
+    ) -> Worker:
         """Start the worker that the topology file's `subscriptions` describe under a name.
 
         Raises:
@@ -339,7 +345,7 @@ class Service:
         """
         with self._core.lock:
             options = subscription_options(self._core, name)
-        return self.worker(handler=handler, name=name, **options)
+        return self.worker(handler=handler, name=name, idempotency=idempotency, **options)
 
     # -- requests
 
