@@ -241,7 +241,8 @@ class Core:
         if timeout is not None:
             timeout_ms = milliseconds(timeout)
         calling = Calling(self.broker)
-        calling.begin(self._requests, exchange, routing_key, body, headers, timeout_ms)
+        with self.sending(Outgoing(exchange, routing_key, body, headers)) as sent:
+            calling.begin(self._requests, exchange, routing_key, body, sent, timeout_ms)
         return calling
 
     def request_address(self, name: str) -> tuple[str, str, int | None]:
