@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -22,7 +23,7 @@ from leveret import config, errors
 from leveret.idempotency import MemorySeen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SOON_S = 60
@@ -321,6 +322,22 @@ def test_observers_see_publishes_and_handlers(
         ("handling billing", "began"),
         ("handling billing", ValueError),
     ]
+
+
+def test_observers_see_requests(
+    open_service: Callable[..., Any], topology: config.Topology
+) -> None:
+    class Observer:
+        @contextlib.contextmanager
+        def publishing(
+            self, exchange: str, routing_key: str, headers: dict[str, Any]
+        ) -> Iterator[None]:
+            headers["trace"] = f"to {routing_key}"
+            yield
+
+    broker = open_service(topology, observers=[Observer()])
+    broker.serve("plain", lambda request: request.headers)
+    assert broker.call("plain", 7, headers={"a": 1}).json() == {"a": 1, "trace": "to plain"}
 
 
 @given(st.integers(1, 40), st.floats(0.001, 100), st.floats(1, 10), st.floats(0, 1), st.integers(0))
