@@ -229,7 +229,7 @@ class Service:
     ) -> Consumer:
         """Return deliveries to loop over, with up to `prefetch` on their way or in hand.
 
-        The loop ends when nothing came for `timeout`, or at the end of the service. Of a stream,
+        The loop ends when nothing came for `timeout` of real time, or at the end of the service. Of a stream,
         `offset` says where to begin ("first", "last", "next", an offset, a datetime, "1h" ago), and
         `group` goes on behind what it acknowledged before.
 
