@@ -229,9 +229,9 @@ class Service:
     ) -> Consumer:
         """Return deliveries to loop over, with up to `prefetch` on their way or in hand.
 
-        The loop ends when nothing came for `timeout` of real time, or at the end of the service. Of a stream,
-        `offset` says where to begin ("first", "last", "next", an offset, a datetime, "1h" ago), and
-        `group` goes on behind what it acknowledged before.
+        The loop ends when nothing came for `timeout` of real time, or at the end of the service. Of
+        a stream, `offset` says where to begin ("first", "last", "next", an offset, a datetime, "1h"
+        ago), and `group` goes on behind what it acknowledged before.
 
         Raises:
             NotFound: there is no such queue.
