@@ -14,7 +14,7 @@ from leveret.engine.channel_base import (
 )
 from leveret.engine.methods import QueueDeclareOk, QueueDeleteOk, QueuePurgeOk
 from leveret.engine.replies import PSEUDO_QUEUE
-from leveret.engine.virtual_host import check_server_named
+from leveret.engine.virtual_host_queues import check_server_named
 from leveret.errors import AccessRefused, FrameSyntaxError, NotFound, PreconditionFailed
 from leveret.routing import Binding
 from leveret.routing.erlang import erlang_type

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from leveret.engine.durable import restore as restore_user
 from leveret.engine.traced import TracedChannel
-from leveret.engine.virtual_host import PREDECLARED_EXCHANGES
+from leveret.engine.virtual_host_base import PREDECLARED_EXCHANGES
 from leveret.queues import QueuedMessage
 
 if TYPE_CHECKING:
