@@ -51,8 +51,8 @@ def run(scale: Scale) -> Section:
         "Publish in one thread as fast as it goes, handle, ack; from the first publish until the"
         " last is handled. Not equal: leveret routes, confirms each publish and counts; Celery and"
         " dramatiq make each message a task in JSON and run their middleware; queue.Queue does"
-        " neither. Only leveret with a directory keeps anything. Messages a second are by the wall"
-        " clock.",
+        " none of it. Only leveret with a directory keeps anything. Messages a second are by the"
+        " wall clock.",
         tuple(figures.values()),
         comparisons,
     )
