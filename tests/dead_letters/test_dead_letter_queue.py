@@ -11,7 +11,6 @@ import leveret
 from leveret import Properties
 from leveret.dead_letters import Address, DeadLetterQueue, RedrivePlan, Selection
 from leveret.errors import NotFound
-from leveret.queues.ready_runs import FifoRuns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -266,8 +265,6 @@ def test_letters_that_came_in_a_row_over_a_socket_part_where_one_is_taken(
                 channel.basic_publish("", "dlq", str(number).encode())
         channel.queue_declare("dlq", passive=True)
         connection.close()
-        queue = broker.virtual_hosts["/"].queues["dlq"]
-        assert isinstance(queue.ready, FifoRuns)
         letters = DeadLetterQueue(broker, "dlq", lock=server.lock)
         assert letters.redrive(Selection(body="7"), to="billing").redriven == 4
         broker.check()
