@@ -380,7 +380,7 @@ def until_signals_are_heard():
 def handle(delivery):
     until_signals_are_heard()
     print("begun", flush=True)
-    go_on.wait(0.2 if delivery.text() == "short" else 3600)
+    sys.stdin.readline() if delivery.text() == "short" else go_on.wait(3600)
     print("done", flush=True)
 
 def threads(body):
@@ -394,7 +394,10 @@ async def tasks(body):
     async def handle_async(delivery):
         await asyncio.to_thread(until_signals_are_heard)
         print("begun", flush=True)
-        await asyncio.sleep(0.2 if delivery.text() == "short" else 3600)
+        if delivery.text() == "short":
+            await asyncio.to_thread(sys.stdin.readline)
+        else:
+            await asyncio.sleep(3600)
         print("done", flush=True)
 
     async with leveret.aio.open({topology!r}, data={data!r}) as broker:
@@ -419,8 +422,12 @@ def test_a_signal_drains_and_a_second_one_forces(
     data = str(tmp_path / "data")
     program = PROGRAM.format(topology=topology.file, data=data)
     with subprocess.Popen(
-        [sys.executable, "-c", program, face, body], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, face, body],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGTERM)
@@ -428,6 +435,9 @@ def test_a_signal_drains_and_a_second_one_forces(
         if body == "long":
             process.send_signal(signal.SIGTERM)
             assert process.stdout.readline() == "signal 15: closing; a second one forces\n"
+        else:
+            process.stdin.write("go on\n")
+            process.stdin.flush()
         said = process.stdout.read()
         assert process.wait(SOON_S) == 0
     assert said == ("done\nclosed\n" if body == "short" else "closed\n")
