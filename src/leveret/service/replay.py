@@ -21,7 +21,7 @@ def stream_arguments(offset: Offset | None, group: str | None) -> dict[str, Fiel
     """Return the consumer arguments that say where to begin, and for which group.
 
     >>> stream_arguments("1h", "billing")
-    {'x-stream-offset': '3600s', 'x-stream-group': 'billing'}
+    {'x-stream-offset': '1h', 'x-stream-group': 'billing'}
 
     Raises:
         ValueError: the text is neither a place nor a duration.
