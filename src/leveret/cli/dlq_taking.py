@@ -1,7 +1,7 @@
 """Takes messages out of a queue one after the other, in its order, and keeps them unacknowledged.
 
 Two ways. `Getting` asks for each with basic.get, which is always safe, and slow: measured, 600 a
-second from RabbitMQ. `Consuming` has them sent, twenty times as fast, but its leaving deletes a
+second from RabbitMQ. `Consuming` has them sent, some five times as fast, but its leaving deletes a
 queue that is declared auto-delete, messages and all (S36), and beside other consumers it gets some
 only. So it is used where the queue is known to be neither.
 """
