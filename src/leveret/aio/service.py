@@ -122,7 +122,7 @@ class Service:
         mandatory: bool = False,
         persistent: bool = True,
         delay: Duration | None = None,
-        timeout: Duration | None = None,  # as for threads
+        timeout: Duration | None = None,
     ) -> Delayed | None:
         """Publish a message; return when the broker has it. See `leveret.Service.publish`.
 
@@ -153,7 +153,7 @@ class Service:
         self,
         messages: Iterable[Outgoing | tuple[str, str, Body]],
         *,
-        timeout: Duration | None = None,  # as for threads
+        timeout: Duration | None = None,
     ) -> list[Delayed | None]:
         """Publish messages in order, and return when the broker has them all.
 
@@ -164,12 +164,7 @@ class Service:
 
         """
         core = self._core
-        publications: list[Publication] = []
-        for each in messages:
-            outgoing = each if isinstance(each, Outgoing) else Outgoing(*each)
-            with core.sending(outgoing) as all_headers:
-                message = outgoing.message(all_headers)
-                publications.append(core.publish(outgoing, message))
+        publications = [core.send(each) for each in messages]
         deadline_ms = None if timeout is None else core.now_ms + milliseconds(timeout)
         failures: dict[int, LeveretError] = {}
         try:
@@ -199,7 +194,7 @@ class Service:
         self,
         queue: str,
         *,
-        timeout: Duration | None = None,  # as for threads
+        timeout: Duration | None = None,
         auto_ack: bool = False,
     ) -> Delivery | None:
         """Take one message; without one, wait for it up to `timeout`, or return None at once.
@@ -350,7 +345,7 @@ class Service:
         body: Body = b"",
         *,
         headers: Mapping[str, FieldValue] | None = None,
-        timeout: Duration | None = None,  # as for threads
+        timeout: Duration | None = None,
     ) -> Reply:
         """Send a request and wait for its reply.
 
@@ -459,7 +454,7 @@ class Service:
 
     async def close(
         self,
-        timeout: Duration | None = None,  # as for threads
+        timeout: Duration | None = None,
     ) -> None:
         """Take nothing new, wait for the handlers at work, ack, flush, and let go of the data.
 

@@ -64,7 +64,7 @@ class Worker:
         """Return its figures as they are now."""
         return self._work.statistics(self._inbox.in_hands)
 
-    async def stop(self, timeout: float | None = None) -> bool:  # as for threads
+    async def stop(self, timeout: float | None = None) -> bool:
         """Take nothing new, and wait until what is at work is handled and acked.
 
         What was delivered and not begun goes back to its queue at once. Return False where that

@@ -163,6 +163,12 @@ class Core:
             message.properties.message_id = f"{self.broker.random.getrandbits(128):032x}"
         return self.publisher.publish(message, outgoing.mandatory, outgoing.delay_ms)
 
+    def send(self, each: Outgoing | tuple[str, str, Body]) -> Publication:
+        """Publish one message of a batch: an `Outgoing`, or exchange, routing key and body."""
+        outgoing = each if isinstance(each, Outgoing) else Outgoing(*each)
+        with self.sending(outgoing) as headers:
+            return self.publish(outgoing, outgoing.message(headers))
+
     def cancel_delayed(self, held: int) -> bool:
         """Drop a message that is held back; say whether it was held still."""
         return self.connection.virtual_host.delays.cancel(held)

@@ -172,11 +172,7 @@ class Service:
         remaining = iter(messages)
         while batch := list(islice(remaining, _TURN)):
             with core.lock:
-                for each in batch:
-                    outgoing = each if isinstance(each, Outgoing) else Outgoing(*each)
-                    with core.sending(outgoing) as all_headers:
-                        message = outgoing.message(all_headers)
-                        publications.append(core.publish(outgoing, message))
+                publications += map(core.send, batch)
         deadline_ms = None if timeout is None else core.now_ms + milliseconds(timeout)
         failures: dict[int, LeveretError] = {}
         for number, publication in enumerate(publications):
