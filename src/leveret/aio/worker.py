@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
-from leveret.errors import LeveretError
 from leveret.service.ordering import part_of
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from leveret.aio.consumer import Inbox
     from leveret.aio.delivery import Delivery
+    from leveret.errors import LeveretError
     from leveret.idempotency.seen import Claim
     from leveret.service.working import Work, WorkerStatistics
 
@@ -106,20 +106,12 @@ class Worker:
 
     def _begin_again(self) -> bool:
         """Subscribe again where the broker ended the subscription, and the queue is there still."""
-        work = self._work
-        if self._stopping or work.core.closing:
+        if self._stopping:
             return False
-        if self._inbox.error is None:  # another task did it
-            return True
-        self._inbox.close()
-        inbox = self._open_inbox()
-        try:
-            inbox.start()
-        except LeveretError as error:
-            logger.error("worker %s ends: %s", work.name, error)
+        inbox = self._work.open_again(self._inbox, self._open_inbox)
+        if inbox is None:
             self._stopping = True
             return False
-        logger.warning("worker %s begins again: %s", work.name, self._inbox.error)
         self._inbox = inbox
         return True
 

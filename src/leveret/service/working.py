@@ -7,14 +7,17 @@ Everything is called under the lock.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
+from leveret.errors import LeveretError
 from leveret.service.calling import describe
 from leveret.service.errors import DeliveryLostError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from leveret.bodies import Body
     from leveret.idempotency.seen import Claim, Idempotency, State
     from leveret.service.core import Core
@@ -24,6 +27,23 @@ if TYPE_CHECKING:
 __all__ = ["Work", "WorkerStatistics"]
 
 logger = logging.getLogger("leveret.service")
+
+
+class Inbox(Protocol):
+    """Where deliveries wait for handlers; each face has its own."""
+
+    error: LeveretError | None
+
+    def start(self) -> None:
+        """Subscribe."""
+        ...
+
+    def close(self) -> None:
+        """Take no more."""
+        ...
+
+
+AnyInbox = TypeVar("AnyInbox", bound=Inbox)
 
 #: A message that another handler is at work on comes again after this.
 BUSY_AGAIN_MS = 1000
@@ -148,6 +168,25 @@ class Work:
             logger.warning("request to %s failed: %s", self.name, describe(error))
         if not delivery.settled:
             delivery._ack()
+
+    def open_again(self, inbox: AnyInbox, open_inbox: Callable[[], AnyInbox]) -> AnyInbox | None:
+        """Subscribe again where the broker ended the subscription; None where the work is over.
+
+        It is over while the service closes, and where the queue is gone.
+        """
+        if self.core.closing:
+            return None
+        if inbox.error is None:  # another handler's turn did it
+            return inbox
+        inbox.close()
+        opened = open_inbox()
+        try:
+            opened.start()
+        except LeveretError as error:
+            logger.error("worker %s ends: %s", self.name, error)
+            return None
+        logger.warning("worker %s begins again: %s", self.name, inbox.error)
+        return opened
 
     def statistics(self, in_flight: int) -> WorkerStatistics:
         """Return the figures as they are now; the face knows how many handlers are at work."""
